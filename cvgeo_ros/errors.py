@@ -1,0 +1,33 @@
+"""Errors a user can act on.
+
+Every message names what is wrong, where, and what to do about it; nodes turn them into diagnostics and service answers,
+the command line prints them without a traceback.
+"""
+
+
+class CvgeoError(ValueError):
+    """Base of all errors this package raises on bad input."""
+
+
+class ClickError(CvgeoError):
+    """A click that is not a number or lies outside its frame."""
+
+
+class ImageError(CvgeoError):
+    """An image that is truncated, empty or in an encoding that cannot be read."""
+
+
+class MapError(CvgeoError):
+    """A map that cannot be opened, carries no georeference or does not cover the place asked for."""
+
+
+class WeightsError(CvgeoError):
+    """Model weights that are missing, damaged or belong to another architecture."""
+
+
+class CalibrationError(CvgeoError):
+    """A camera model or attitude that cannot be used."""
+
+
+class SceneError(CvgeoError):
+    """A scene folder with a missing or malformed file."""
