@@ -150,7 +150,7 @@ class Environment:
     def build_package(self, name: str, source: Path, *options: str) -> None:
         """Configure, build and install a CMake package; Ninja redoes only what its changed files ask for."""
         cmake, build = self.prefix / "bin" / "cmake", self.build / name
-        configure = (
+        configure: tuple[str | Path, ...] = (
             cmake,
             f"-S{source}",
             f"-B{build}",
