@@ -1,1 +1,30 @@
 """Where things are on Earth: transforms, tile stores, cameras. numpy arrays in and out; no torch, no ROS."""
+
+from cvgeo_ros.geo.angles import compass_to_yaw, yaw_to_compass
+from cvgeo_ros.geo.camera import (
+    Attitude,
+    PinholeCamera,
+    footprint,
+    frame_to_ground,
+    ground_to_frame,
+    raster_to_ground,
+    rectify,
+)
+from cvgeo_ros.geo.geodesy import distance, enu_to_geodetic, geodetic_to_enu
+from cvgeo_ros.geo.transform import GeoTransform
+
+__all__ = [
+    "Attitude",
+    "GeoTransform",
+    "PinholeCamera",
+    "compass_to_yaw",
+    "distance",
+    "enu_to_geodetic",
+    "footprint",
+    "frame_to_ground",
+    "geodetic_to_enu",
+    "ground_to_frame",
+    "raster_to_ground",
+    "rectify",
+    "yaw_to_compass",
+]

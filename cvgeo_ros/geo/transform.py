@@ -27,8 +27,9 @@ from cvgeo_ros.geo.geodesy import as_pairs, enu_to_geodetic, geodetic_to_enu, me
 def _to_wgs84(wkt: str, x: float, y: float) -> pyproj.Transformer:
     """CRS x, y (east first) to WGS-84 longitude, latitude, by the operation that is best near (x, y) of the CRS.
 
-    One fixed operation: pyproj's usual choice point by point steps by up to a metre where two datum shifts meet, inside
-    one tile, and is not its own inverse there. It is rebuilt from its pipeline, since threads may not share a TransformerGroup's members.
+    One fixed operation: pyproj's usual choice point by point steps by up to a metre where two datum shifts meet inside
+    one tile, and is not its own inverse there. It is rebuilt from its pipeline, since threads may share a Transformer
+    but not a TransformerGroup's members.
     """
     try:
         crs = pyproj.CRS.from_wkt(wkt)

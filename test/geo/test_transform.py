@@ -98,6 +98,15 @@ def test_jacobian_is_the_slope_of_offsets(tile: GeoTransform) -> None:
     np.testing.assert_allclose(tile.gsd([0.0, 0.0]), np.linalg.norm(jacobian, axis=0))
 
 
+def test_one_datum_shift_serves_the_whole_tile() -> None:
+    # Here the areas of two shifts from DHDN to WGS-84 meet: chosen pixel by pixel, ground steps by half a metre.
+    tile = tile_at(31467, 51.0, 10.125, 5.0, -1.0, 0.0)
+    uv = np.stack([np.zeros(4000), np.arange(4000.0)], axis=-1)
+    steps = np.diff(tile.pixel_to_enu(uv, (51.0, 10.125)), axis=0)
+    assert np.abs(np.diff(steps, axis=0)).max() < 1e-3
+    assert np.abs(tile.geodetic_to_pixel(tile.pixel_to_geodetic(uv)) - uv).max() < tolerance(tile)
+
+
 def test_web_mercator_is_true_to_ground() -> None:
     tile = tile_at(3857, 60.0, 10.0, EQUATOR_Z17, 0.0, 0.0)
     along_u, along_v = tile.gsd([0.0, 0.0])
