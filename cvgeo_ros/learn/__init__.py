@@ -1,0 +1,1 @@
+"""Learning: rendered scenes, training pairs, losses, training and evaluation. Robots never import it."""

@@ -1,0 +1,163 @@
+"""What the network is taught: dense descriptors, consensus, heat maps, boxes, trust and balanced experts."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..net import CrossViewLocator, TileFeatures
+from ..net.config import View
+from ..net.consensus import Votes
+from ..net.encoder import Features
+from ..net.gmoe import Routing
+
+STRIDE = 8
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each term in the sum."""
+
+    dense: float = 1.0
+    batch: float = 0.3
+    vote: float = 0.2
+    heat: float = 0.5
+    box: float = 1.0
+    quality: float = 0.1
+    score: float = 0.2
+    balance: float = 0.01
+    z: float = 0.001
+
+
+def project(matrix: Tensor, points: Tensor) -> Tensor:
+    """Homographies (B, 3, 3) on points (B, N, 2) or (N, 2) -> (B, N, 2)."""
+    if points.dim() == 2:
+        points = points.expand(matrix.shape[0], -1, -1)
+    homogeneous = F.pad(points, (0, 1), value=1.0)
+    projected = torch.einsum("bij,bnj->bni", matrix, homogeneous)
+    return projected[..., :2] / projected[..., 2:]
+
+
+def cell_centres(height: int, width: int) -> Tensor:
+    """(height * width, 2) centres in cells, row by row."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([x, y], -1).reshape(-1, 2).float() + 0.5
+
+
+def soft_cross_entropy(logits: Tensor, places: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cross-entropy with a target shared bilinearly by the four cells around each place.
+
+    Args:
+        logits: (M, h * w).
+        places: (M, 2) cells (x, y).
+        size: (h, w).
+
+    Returns:
+        (M,) losses.
+    """
+    height, width = size
+    log_probability = logits.log_softmax(-1)
+    corner = (places - 0.5).floor()
+    fraction = places - 0.5 - corner
+    loss = torch.zeros_like(places[:, 0])
+    for dx in (0, 1):
+        for dy in (0, 1):
+            x = (corner[:, 0] + dx).clamp(0, width - 1).long()
+            y = (corner[:, 1] + dy).clamp(0, height - 1).long()
+            weight = (fraction[:, 0] if dx else 1 - fraction[:, 0]) * (fraction[:, 1] if dy else 1 - fraction[:, 1])
+            loss = loss - weight * log_probability.gather(1, (y * width + x)[:, None])[:, 0]
+    return loss
+
+
+def generalized_iou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """IoU and GIoU (arXiv 1902.09630) of (M, 4) boxes, corner form."""
+    overlap = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(1)
+    union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - overlap
+    hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(1)
+    iou = overlap / union.clamp(min=1e-6)
+    return iou, iou - (hull - union) / hull.clamp(min=1e-6)
+
+
+class Objective(nn.Module):
+    """All losses of a batch from `pairs.Pairs`; holds the temperature of the contrastive terms."""
+
+    def __init__(self, model: CrossViewLocator, weights: LossWeights) -> None:
+        super().__init__()
+        self.model, self.weights = model, weights
+        self.log_scale = nn.Parameter(torch.tensor(2.7))
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Total loss and its parts (detached); also figures worth watching."""
+        model, weights = self.model, self.weights
+        frame, routing_q = model.encode_frame(batch["query"].float() / 255, batch["gsd"], View.DRONE)
+        tile, routing_t = model.encode_tile(batch["tile"].float() / 255, batch["gsd"])
+        mask = batch["mask"].float()
+        height, width = tile.match.shape[-2:]
+
+        cells = cell_centres(*frame.match.shape[-2:])
+        places = project(batch["to_tile"], cells * STRIDE) / STRIDE
+        inside = ((places > 0) & (places < places.new_tensor([width, height]))).all(-1) & batch["mask"].flatten(1)
+        query = frame.match.flatten(2).transpose(1, 2)
+        scale = self.log_scale.clamp(max=4.0).exp()
+        logits = torch.bmm(query, tile.match.flatten(2)) * scale
+        dense = soft_cross_entropy(logits[inside], places[inside], (height, width)).mean()
+        parts = {"dense": dense, "batch": self._across_batch(query, tile.match, places, inside, scale)}
+
+        votes = model.vote(frame, mask, tile)
+        centre = cells.mean(0)
+        shift = project(batch["to_tile"], centre[None] * STRIDE)[:, 0] / STRIDE - centre
+        index = shift + torch.tensor(votes.origin) + 0.5
+        parts["vote"] = soft_cross_entropy(votes.z.flatten(1), index, (votes.z.shape[-2], votes.z.shape[-1])).mean()
+
+        # Part of the time the consensus is withheld: the click's own evidence must be able to stand alone.
+        keep = (torch.rand(len(mask), 1, 1) > 0.25).float()
+        clicks, targets = batch["clicks"] / STRIDE, batch["targets"] / STRIDE
+        answer = model.answer(frame, clicks, tile, Votes(votes.z * keep, votes.origin))
+        parts["heat"] = soft_cross_entropy(answer.heat.flatten(0, 1).flatten(1), targets.flatten(0, 1), (height, width)).mean()
+
+        objects = batch["boxes"].isfinite().all(-1)
+        jittered = targets + torch.randn_like(targets) * 0.6
+        boxes = model.box_head(tile.context, answer.prompts, jittered)
+        truth = batch["boxes"][objects] / STRIDE
+        predicted = boxes.corners()[objects]
+        iou, giou = generalized_iou(predicted, truth)
+        size = (truth[:, 2:] - truth[:, :2]).repeat(1, 2).clamp(min=1.0)
+        parts["box"] = (1 - giou).mean() + F.smooth_l1_loss(predicted / size, truth / size, beta=0.1) if len(iou) else dense * 0
+        parts["quality"] = F.binary_cross_entropy_with_logits(boxes.quality[objects], iou.detach()) if len(iou) else dense * 0
+
+        right = ((answer.peak.place - targets).norm(dim=-1) < 2.0).float()
+        parts["score"] = F.binary_cross_entropy_with_logits(answer.score, right) + self._elsewhere(frame, mask, tile, clicks)
+        routing = Routing(*(a + b for a, b in zip(routing_q, routing_t, strict=True)))
+        parts["balance"], parts["z"] = routing.balance, routing.z
+        total = sum((getattr(weights, name) * value for name, value in parts.items()), start=dense * 0)
+        with torch.no_grad():
+            watch = {name: value.detach() for name, value in parts.items()}
+            watch["right"] = right.mean()
+            watch["iou"] = iou.mean() if len(iou) else dense * 0
+            best = votes.z.flatten(1).argmax(1)
+            found = torch.stack([best % votes.z.shape[-1], best // votes.z.shape[-1]], -1) - index + 0.5
+            watch["placed"] = (found.norm(dim=-1) < 2.0).float().mean()
+        return total, watch
+
+    @staticmethod
+    def _across_batch(query: Tensor, match: Tensor, places: Tensor, inside: Tensor, scale: Tensor) -> Tensor:
+        """Contrast some cells of every frame with the cells of all tiles of the batch: what a wide search meets."""
+        batch, _, height, width = match.shape
+        bank = match.flatten(2).permute(1, 0, 2).flatten(1)
+        rows, columns = inside.nonzero(as_tuple=True)
+        chosen = torch.randperm(len(rows))[:512]
+        rows, columns = rows[chosen], columns[chosen]
+        logits = query[rows, columns] @ bank * scale
+        place = places[rows, columns]
+        cell = place[:, 1].floor().long() * width + place[:, 0].floor().long()
+        return F.cross_entropy(logits, rows * height * width + cell)
+
+    def _elsewhere(self, frame: Features, mask: Tensor, tile: TileFeatures, clicks: Tensor) -> Tensor:
+        """Score loss of frames held against the next sample's tile: all answers are wrong."""
+        half = len(mask) // 2  # enough of them; the right answers are as many
+        other = TileFeatures(*(f[1 : half + 1].detach() for f in (tile.match, tile.context, tile.gated)))
+        frame = Features(*(f[:half].detach() for f in frame))
+        votes = self.model.vote(frame, mask[:half], other)
+        score = self.model.answer(frame, clicks[:half, :4], other, votes).score
+        return F.binary_cross_entropy_with_logits(score, torch.zeros_like(score))

@@ -1,0 +1,191 @@
+"""Whole-frame consensus: every cell of the frame votes for where the frame lies on the tile.
+
+The rectified frame and the tile share axes and scale up to the errors of the priors, so what is left is, first, a
+translation, found for all cells at once by correlation (FFT), and then a small similarity, fitted to local matches.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Votes(NamedTuple):
+    """Agreement of the frame with the tile for every translation.
+
+    Attributes:
+        z: (B, H, W) standard scores of the correlation; entry (i, j) belongs to the translation
+            (j - origin, i - origin) in cells, that the frame's cell (0, 0) lies at on the tile.
+        origin: (x, y) index of the zero translation.
+    """
+
+    z: Tensor
+    origin: tuple[int, int]
+
+
+def correlate(query: Tensor, mask: Tensor, reference: Tensor, allowed: Tensor | None = None) -> Votes:
+    """Correlate a frame's descriptors with a tile's over all translations that overlap.
+
+    Args:
+        query: (B, D, hq, wq) unit descriptors of the frame.
+        mask: (B, hq, wq) weights in 0..1, 0 where the raster shows nothing of the frame.
+        reference: (B, D, h, w) unit descriptors of the tile, zero where the tile is void.
+        allowed: (H, W) or (B, H, W) bool, translations to consider, H = h + hq - 1 and W = w + wq - 1; others get
+            -inf and do not enter the standardisation.
+
+    Returns:
+        Standardised votes over (h + hq - 1, w + wq - 1) translations.
+    """
+    hq, wq = query.shape[-2:]
+    h, w = reference.shape[-2:]
+    size = (h + hq - 1, w + wq - 1)
+    padded = (-(-size[0] // 16) * 16, -(-size[1] // 16) * 16)  # FFTs of awkward lengths are several times slower
+    kernel = torch.fft.rfft2(query.float() * mask[:, None].float(), s=padded)
+    scores = torch.fft.irfft2((torch.fft.rfft2(reference.float(), s=padded) * kernel.conj()).sum(1), s=padded)
+    scores = scores.roll((hq - 1, wq - 1), dims=(-2, -1))[..., : size[0], : size[1]]
+    if allowed is None:
+        mean = scores.mean((-2, -1), keepdim=True)
+        std = scores.std((-2, -1), keepdim=True)
+        z = (scores - mean) / (std + 1e-6)
+    else:
+        weight = allowed.expand_as(scores).to(scores.dtype)
+        count = weight.sum((-2, -1), keepdim=True).clamp(min=2)
+        mean = (scores * weight).sum((-2, -1), keepdim=True) / count
+        std = (((scores - mean) * weight).square().sum((-2, -1), keepdim=True) / count).sqrt()
+        z = ((scores - mean) / (std + 1e-6)).masked_fill(~allowed.expand_as(scores), -torch.inf)
+    return Votes(z, (wq - 1, hq - 1))
+
+
+def peaks(votes: Votes, count: int, radius: int) -> tuple[Tensor, Tensor]:
+    """Best translations at least `radius` cells apart.
+
+    Returns:
+        (B, count, 2) translations (x, y) in cells and (B, count) standard scores, best first; the score of a missing
+        peak is -inf.
+    """
+    z = votes.z.unsqueeze(1)
+    local = F.max_pool2d(z, 2 * radius + 1, stride=1, padding=radius)
+    best = z.masked_fill(z < local, -torch.inf).flatten(1)
+    count = min(count, best.shape[1])
+    score, index = best.topk(count, dim=1)
+    width = votes.z.shape[-1]
+    origin = torch.tensor(votes.origin, device=z.device)
+    translation = torch.stack([index % width, index // width], dim=-1) - origin
+    return translation.float(), score
+
+
+def spread(votes: Votes, clicks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Turn the votes for translations into a map of each click's place on the tile.
+
+    Args:
+        votes: votes over translations.
+        clicks: (B, N, 2) places in the frame, cells; their whole part may be moved by a fitted correction.
+        size: (h, w) of the tile's feature map.
+
+    Returns:
+        (B, N, h, w): entry (i, j) is the vote that the click lies at the centre of tile cell (i, j).
+    """
+    batch, number = clicks.shape[:2]
+    height, width = votes.z.shape[-2:]
+    y, x = torch.meshgrid(
+        torch.arange(size[0], device=clicks.device), torch.arange(size[1], device=clicks.device), indexing="ij"
+    )
+    cells = torch.stack([x, y], -1).float() + 0.5
+    # Translation t takes the click p to the cell centre c: t = c - p; its index is t + origin.
+    index = cells - clicks[:, :, None, None, :] + torch.tensor(votes.origin, device=clicks.device)
+    grid = (index + 0.5) / torch.tensor([width, height], device=clicks.device) * 2 - 1
+    z = votes.z.clamp(min=-10.0).unsqueeze(1).expand(-1, number, -1, -1).reshape(batch * number, 1, height, width)
+    out = F.grid_sample(z, grid.reshape(batch * number, *size, 2), padding_mode="border", align_corners=False)
+    return out.reshape(batch, number, *size)
+
+
+class Alignment(NamedTuple):
+    """A fitted map from frame cells to tile cells.
+
+    Attributes:
+        matrix: (2, 3) affine map, (x, y) frame cells to tile cells.
+        support: mean similarity of the matches under the fit, weighted by their trust.
+        inliers: share of the frame's cells whose match agrees with the fit.
+        residual: root mean square residual of the agreeing matches, cells.
+    """
+
+    matrix: Tensor
+    support: float
+    inliers: float
+    residual: float
+
+
+def align(
+    query: Tensor, mask: Tensor, reference: Tensor, translation: Tensor, reach: int = 6, sharpness: float = 20.0
+) -> Alignment | None:
+    """Fit a similarity to local matches around a translation.
+
+    Each cell of the frame looks for its like within `reach` cells of where the translation puts it, and the similarity
+    is fitted by iteratively reweighted least squares (Cauchy weights), so that moving objects, leaning roofs and changed
+    places lose their say.
+
+    Args:
+        query: (D, hq, wq) unit descriptors of the frame.
+        mask: (hq, wq) weights of its cells.
+        reference: (D, h, w) unit descriptors of the tile.
+        translation: (2,) start, (x, y) cells.
+        reach: search radius, cells.
+        sharpness: inverse temperature of the soft match.
+
+    Returns:
+        The alignment, or None when too few cells fall on the tile.
+    """
+    height, width = reference.shape[-2:]
+    where = (mask > 0.5).nonzero()
+    if where.shape[0] < 16:
+        return None
+    cells = where.flip(1).float() + 0.5
+    start = (cells + translation).floor().long()
+    offsets = torch.stack(
+        torch.meshgrid(*(torch.arange(-reach, reach + 1, device=query.device),) * 2, indexing="xy"), -1
+    ).reshape(-1, 2)
+    places = start[:, None] + offsets
+    inside = (places >= 0).all(-1) & (places[..., 0] < width) & (places[..., 1] < height)
+    keep = inside.float().mean(1) > 0.5
+    if int(keep.sum()) < 16:
+        return None
+    cells, places, inside, where = cells[keep], places[keep], inside[keep], where[keep]
+    x, y = places[..., 0].clamp(0, width - 1), places[..., 1].clamp(0, height - 1)
+    candidates = reference[:, y, x]
+    similarity = torch.einsum("dp,dpk->pk", query[:, where[:, 0], where[:, 1]], candidates).masked_fill(~inside, -1.0)
+    best, peak = similarity.max(1)
+    # Sub-cell: the mean over the peak's neighbourhood only, so that a second candidate far away does not pull.
+    near = ((places - places.gather(1, peak[:, None, None].expand(-1, 1, 2))).abs().amax(-1) <= 1) & inside
+    weight = (similarity * sharpness).masked_fill(~near, -torch.inf).softmax(1)
+    matched = (weight[..., None] * (places + 0.5)).sum(1)
+    trust = (similarity * sharpness).softmax(1).amax(1) * best.clamp(min=0)
+    matrix, residual = _fit_similarity(cells, matched, trust, cells.new_tensor([1.0, 0.0]), translation)
+    agree = residual < 1.5
+    if int(agree.sum()) < 8:
+        return None
+    return Alignment(
+        matrix,
+        support=float((best * trust * agree).sum() / trust.sum().clamp(min=1e-6)),
+        inliers=float(agree.float().mean()),
+        residual=float(residual[agree].square().mean().sqrt()),
+    )
+
+
+def _fit_similarity(
+    source: Tensor, target: Tensor, trust: Tensor, rotation: Tensor, translation: Tensor, rounds: int = 15
+) -> tuple[Tensor, Tensor]:
+    """Robust similarity source -> target, starting from a given one; returns its (2, 3) matrix and the residuals."""
+    residual = (source + translation - target).norm(dim=1)
+    for step in range(rounds):
+        scale = 4.0 * (0.8**step) + 0.7  # anneal the Cauchy scale: first the bulk, then the precise ones
+        weight = (trust / (1 + (residual / scale).square()))[:, None]
+        centre_s, centre_t = (source * weight).sum(0) / weight.sum(), (target * weight).sum(0) / weight.sum()
+        s, t = source - centre_s, target - centre_t
+        norm = (weight * s.square()).sum().clamp(min=1e-6)
+        cosine = (weight * s * t).sum() / norm
+        sine = (weight[:, 0] * (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0])).sum() / norm
+        rotation = torch.stack([torch.stack([cosine, -sine]), torch.stack([sine, cosine])])
+        translation = centre_t - rotation @ centre_s
+        residual = (source @ rotation.T + translation - target).norm(dim=1)
+    return torch.cat([rotation, translation[:, None]], dim=1), residual

@@ -1,0 +1,121 @@
+"""Anchor-free head: box and trust of the object at a place of the tile."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .prompt import sample
+
+
+class Boxes(NamedTuple):
+    """Boxes in tile cells.
+
+    Attributes:
+        centre: (B, N, 2) (x, y) cells.
+        size: (B, N, 2) width and height, cells.
+        quality: (B, N) logit that the box overlaps the object by half.
+    """
+
+    centre: Tensor
+    size: Tensor
+    quality: Tensor
+
+    def corners(self) -> Tensor:
+        """(B, N, 4): x_min, y_min, x_max, y_max."""
+        return torch.cat([self.centre - self.size / 2, self.centre + self.size / 2], dim=-1)
+
+
+class BoxHead(nn.Module):
+    """Reads an object's extent off the tile at the place found.
+
+    The heat map says where the clicked point lies; from the tile's context there, and from the prompt, which says what
+    was clicked, the head gives the offset to the box's centre and its size (SMGeo's targets: any cell of an object
+    answers with the object's box). Only the places found are evaluated, so a click costs one row of a matrix product.
+    """
+
+    def __init__(self, match_dim: int, context_dim: int, hidden: int = 128) -> None:
+        super().__init__()
+        self.place = nn.Linear(context_dim, hidden)
+        self.prompt = nn.Linear(match_dim, hidden)
+        self.layers = nn.Sequential(
+            nn.LayerNorm(hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, 5)
+        )
+        last = self.layers[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.trunc_normal_(last.weight, std=0.01)
+        with torch.no_grad():
+            last.bias.copy_(torch.tensor([0.0, 0.0, 1.6, 1.6, 0.0]))  # a box of 5 cells, the size of a house
+
+    def forward(self, context: Tensor, prompts: Tensor, places: Tensor) -> Boxes:
+        """Boxes at given places.
+
+        Args:
+            context: (B, C, h, w) context of the tile.
+            prompts: (B, N, D) unit prompts.
+            places: (B, N, 2) cells (x, y).
+        """
+        x = self.place(sample(context, places)) + self.prompt(prompts)
+        offset, log_size, quality = self.layers(x).float().split([2, 2, 1], dim=-1)
+        size = log_size.clamp(-2.0, 5.0).exp()
+        return Boxes(places + offset, size, quality.squeeze(-1))
+
+
+class Peak(NamedTuple):
+    """Where a heat map says a click lies.
+
+    Attributes:
+        place: (B, N, 2) cells (x, y), the mean of the distribution within two cells of its peak.
+        mass: (B, N) probability within two cells of the peak.
+        spread: (B, N) root mean square distance of the whole distribution from the place, cells per axis.
+    """
+
+    place: Tensor
+    mass: Tensor
+    spread: Tensor
+
+
+def find_peak(heat: Tensor) -> Peak:
+    """Peak of (B, N, h, w) logits, to a fraction of a cell."""
+    batch, number, height, width = heat.shape
+    probability = heat.float().flatten(2).softmax(-1)
+    index = probability.argmax(-1)
+    y, x = torch.meshgrid(
+        torch.arange(height, device=heat.device), torch.arange(width, device=heat.device), indexing="ij"
+    )
+    cells = torch.stack([x, y], -1).reshape(-1, 2).float() + 0.5
+    best = cells[index]
+    near = ((cells - best[:, :, None]).abs().amax(-1) <= 2.0).float() * probability
+    mass = near.sum(-1)
+    place = (near[..., None] * cells).sum(2) / mass[..., None]
+    distance = (cells - place[:, :, None]).square().sum(-1)
+    spread = ((probability * distance).sum(-1) / 2).sqrt()
+    return Peak(place, mass, spread)
+
+
+class ScoreHead(nn.Module):
+    """Probability that an answer is right, from the shape of the heat map, the consensus and the box's own logit.
+
+    It reads a handful of statistics and no features, so that it cannot learn the training places by heart.
+    """
+
+    statistics = 5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(self.statistics, 16), nn.Tanh(), nn.Linear(16, 1))
+
+    def forward(self, mass: Tensor, evidence: Tensor, agreement: Tensor, lead: Tensor, quality: Tensor) -> Tensor:
+        """Logit of being right.
+
+        Args:
+            mass: (B, N) heat within two cells of the peak.
+            evidence: (B, N) similarity of the prompt with the tile at the place found.
+            agreement: (B, N) standard score of the consensus there.
+            lead: (B,) lead of the best translation over the next one elsewhere, standard scores.
+            quality: (B, N) the box head's logit.
+        """
+        lead = lead[:, None].expand_as(mass)
+        mass = torch.logit(mass, eps=1e-3) / 3
+        statistics = torch.stack([mass, evidence, agreement / 5, lead / 3, quality / 3], dim=-1)
+        return self.layers(statistics.detach()).squeeze(-1)

@@ -1,0 +1,119 @@
+"""The network: a frame, clicks and a tile in; heat maps, boxes and scores out."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from . import consensus
+from .config import NetConfig, View
+from .encoder import Encoder, Features
+from .fusion import CrossViewFusion
+from .gmoe import Routing
+from .head import Boxes, BoxHead, Peak, ScoreHead, find_peak
+from .prompt import ImpulsePrompt, sample
+
+
+@dataclass(frozen=True)
+class TileFeatures:
+    """What is kept of a tile: all that does not depend on frame or click. (B, ., h, w) each."""
+
+    match: Tensor
+    context: Tensor
+    gated: Tensor
+
+
+class Answer(NamedTuple):
+    """What the network says of N clicks.
+
+    Attributes:
+        heat: (B, N, h, w) logits over tile cells.
+        peak: the place found.
+        boxes: the object there, tile cells.
+        score: (B, N) logit that the answer is right.
+        prompts: (B, N, D) the clicks' descriptors.
+    """
+
+    heat: Tensor
+    peak: Peak
+    boxes: Boxes
+    score: Tensor
+    prompts: Tensor
+
+
+class CrossViewLocator(nn.Module):
+    """Finds clicked objects of a frame in a tile.
+
+    The parts are called one by one where they can be reused: `encode_tile` once per tile, `encode_frame` once per frame,
+    `vote` once per frame and tile, `answer` once for all clicks.
+    """
+
+    peak_radius = 6
+    """Cells within which a second translation counts as the same one."""
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.prompt = ImpulsePrompt(config.match_dim, config.context_dim)
+        self.fusion = CrossViewFusion(config.match_dim, config.context_dim)
+        self.box_head = BoxHead(config.match_dim, config.context_dim)
+        self.score_head = ScoreHead()
+
+    def encode_frame(self, image: Tensor, gsd: Tensor, view: View = View.DRONE) -> tuple[Features, Routing]:
+        """(B, 3, H, W) RGB in 0..1, (B,) metres per pixel -> features of stride 8."""
+        return self.encoder(image, view, gsd)
+
+    def encode_tile(self, image: Tensor, gsd: Tensor) -> tuple[TileFeatures, Routing]:
+        """(B, 3, H, W) RGB in 0..1, (B,) metres per pixel -> features of stride 8."""
+        features, routing = self.encoder(image, View.SATELLITE, gsd)
+        return TileFeatures(features.match, features.context, self.fusion.prepare(features.context)), routing
+
+    def vote(
+        self, frame: Features, mask: Tensor, tile: TileFeatures, allowed: Tensor | None = None
+    ) -> consensus.Votes:
+        """Consensus over translations; shapes as in `consensus.correlate`."""
+        return consensus.correlate(frame.match, mask, tile.match, allowed)
+
+    def answer(
+        self,
+        frame: Features,
+        clicks: Tensor,
+        tile: TileFeatures,
+        votes: consensus.Votes,
+        moved: Tensor | None = None,
+        void: Tensor | None = None,
+    ) -> Answer:
+        """Locate clicks.
+
+        Args:
+            frame: the frame's features.
+            clicks: (B, N, 2) places in the frame, cells (x, y).
+            tile: the tile's features.
+            votes: consensus over translations.
+            moved: (B, N, 2) the clicks after a fitted correction, still in frame cells; the consensus is read there,
+                while the prompt is read at the click itself.
+            void: (B, h, w) bool, tile cells without imagery, never an answer.
+        """
+        prompts = self.prompt(frame.match, frame.context, clicks)
+        prior = consensus.spread(votes, clicks if moved is None else moved, (tile.match.shape[2], tile.match.shape[3]))
+        heat = self.fusion(prompts, tile.match, tile.gated, prior)
+        if void is not None:
+            heat = heat.masked_fill(void[:, None], -1e4)
+        peak = find_peak(heat)
+        boxes = self.box_head(tile.context, prompts, peak.place)
+        score = self.score(prompts, tile, votes, prior, peak, boxes)
+        return Answer(heat, peak, boxes, score, prompts)
+
+    def score(
+        self, prompts: Tensor, tile: TileFeatures, votes: consensus.Votes, prior: Tensor, peak: Peak, boxes: Boxes
+    ) -> Tensor:
+        """(B, N) logits that the answers are right."""
+        evidence = (sample(tile.match, peak.place) * prompts).sum(-1)
+        batch, number = evidence.shape
+        flat = prior.reshape(batch * number, 1, *prior.shape[-2:])
+        agreement = sample(flat, peak.place.reshape(batch * number, 1, 2)).reshape(batch, number)
+        _, best = consensus.peaks(votes, 2, self.peak_radius)
+        lead = (best[:, 0] - best[:, -1]).clamp(0, 10) if best.shape[1] > 1 else torch.zeros_like(best[:, 0])
+        return self.score_head(peak.mass, evidence, agreement, lead, boxes.quality)
