@@ -1,0 +1,115 @@
+"""The core behind one worker thread: requests wait in a short queue, images keep arriving meanwhile."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from cvgeo_ros.errors import CvgeoError
+from cvgeo_ros.geo.store import TileStore, open_store
+from cvgeo_ros.localizer import Localizer
+from cvgeo_ros.msg import GeoTargetArray
+from cvgeo_ros.nodes import conversions
+from cvgeo_ros.nodes.frames import Frame
+from cvgeo_ros.nodes.parameters import Parameters
+from cvgeo_ros.nodes.priors import Priors
+
+T = TypeVar("T")
+
+
+class BusyError(CvgeoError):
+    """A request that was turned away because too many are waiting."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Located targets and how long each part took.
+
+    Attributes:
+        targets: The message, without its latency.
+        seconds: Parts by name; "inference/..." are parts of "inference".
+    """
+
+    targets: GeoTargetArray
+    seconds: dict[str, float]
+
+
+class Engine:
+    """Owns core, map and worker thread; only :meth:`submit` and :meth:`close` may be called from another thread."""
+
+    def __init__(self, core: Localizer, parameters: Parameters) -> None:
+        self._core = core
+        self._parameters = parameters
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self.tile: TileStore | None = None
+
+    def submit(self, job: Callable[[], T]) -> "Future[T]":
+        """Queue a job for the worker thread.
+
+        Raises:
+            BusyError: As many jobs as the parameter ``queue_size`` are waiting.
+        """
+        limit = self._parameters.count("queue_size")
+        with self._lock:
+            if self._waiting >= limit:
+                raise BusyError(f"busy: {limit} requests are waiting (parameter queue_size): turned away")
+            self._waiting += 1
+        future = self._worker.submit(job)
+        future.add_done_callback(self._on_done)
+        return future
+
+    def _on_done(self, _: "Future[Any]") -> None:
+        with self._lock:
+            self._waiting -= 1
+
+    def use_map(self, path: str) -> TileStore:
+        """Open a map and search in it from now on; on an error the former one stays.
+
+        Raises:
+            MapError: The map cannot be opened or used.
+        """
+        former, tile = self.tile, open_store(path)
+        try:
+            self._core.set_tile(tile)
+            if self._parameters.flag("prepare_map"):
+                self._core.prepare()
+        except Exception:
+            if former is not None:
+                self._core.set_tile(former)
+            tile.close()
+            raise
+        self.tile = tile
+        if former is not None:
+            former.close()
+        return tile
+
+    def locate(self, clicks: conversions.Clicks, frame: Frame, priors: Priors) -> Answer:
+        """Locate clicks in a frame. Raises CvgeoError."""
+        started = time.perf_counter()
+        rgb = frame.rgb()
+        height, width = rgb.shape[:2]
+        camera = priors.camera(frame, width, height)
+        prior = priors.at(frame, self._parameters)
+        converted = time.perf_counter()
+        found = self._core.locate(rgb, clicks.inside(width, height), camera, prior)
+        seconds = {
+            "conversion": converted - started,
+            "inference": time.perf_counter() - converted,
+            **{f"inference/{part}": value for part, value in found.timings.items()},
+        }
+        message = GeoTargetArray(
+            header=frame.message.header,
+            tile_id=found.tile_id,
+            targets=[conversions.to_target(item, name) for name, item in zip(clicks.ids, found.targets, strict=True)],
+        )
+        return Answer(message, seconds)
+
+    def close(self) -> None:
+        """Finish the job under way, drop those waiting and close the map."""
+        self._worker.shutdown(wait=True, cancel_futures=True)
+        if self.tile is not None:
+            self.tile.close()

@@ -1,0 +1,290 @@
+"""The localizer node: clicks in camera images to targets on Earth.
+
+A lifecycle node. configure loads weights and map, activate subscribes, deactivate stops and keeps both, cleanup frees
+them; with the parameter ``autostart`` it does the first two by itself. Inference runs in one worker thread, so that
+images keep arriving; nothing that arrives can end the node: errors go to /diagnostics, the log and service answers.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from geometry_msgs.msg import Point, PointStamped
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+
+from cvgeo_ros.errors import CvgeoError
+from cvgeo_ros.localizer import Localizer
+from cvgeo_ros.msg import GeoTargetArray, TargetClickArray, TileInfo
+from cvgeo_ros.nodes import conversions, priors
+from cvgeo_ros.nodes.engine import BusyError, Engine
+from cvgeo_ros.nodes.frames import Frame, FrameHistory
+from cvgeo_ros.nodes.health import Diagnostics, Health, Report
+from cvgeo_ros.nodes.parameters import Parameters, Spec
+from cvgeo_ros.nodes.publishers import RESULTS, TargetPublishers
+from cvgeo_ros.nodes.run import run
+from cvgeo_ros.srv import LoadMap, LocateTargets
+
+SPECS = (
+    Spec("autostart", True, "Configure and activate without a lifecycle manager", held=True),
+    Spec("model", "nano", "Model: a name of those in models/, or the path of a .safetensors file", held=True),
+    Spec("device", "auto", "Device of inference: auto, cpu, cuda or cuda:<index>", held=True),
+    Spec("map", "", "GeoTIFF, MBTiles or XYZ folder to search in; empty: wait for load_map", held=True),
+    Spec("cache_bytes", 512 << 20, "Memory for the tile's features, bytes", 1 << 20, 1 << 40, held=True),
+    Spec("prepare_map", False, "Compute the features of the whole map at once instead of where needed", held=True),
+    Spec("image_transport", "raw", "Which image to take", choices=("raw", "compressed"), held=True),
+    Spec(
+        "image_reliability",
+        "best_effort",
+        "QoS of the image subscription; best_effort matches every publisher",
+        choices=("best_effort", "reliable"),
+        held=True,
+    ),
+    Spec(
+        "history_bytes",
+        256 << 20,
+        "Memory for recent images, which stamped clicks look up, bytes",
+        1,
+        1 << 40,
+        held=True,
+    ),
+    Spec("stamp_slop", 0.05, "Largest difference between the stamps of a click and its image, s", 0.0, 10.0),
+    Spec("frame_timeout", 1.0, "How long a stamped click waits for an image that has not arrived yet, s", 0.0, 60.0),
+    Spec("queue_size", 8, "Requests that may wait for inference; more are turned away", 1, 1000),
+    *priors.SPECS,
+)
+
+
+class LocalizerNode(LifecycleNode):
+    """See the module.
+
+    Args:
+        load: Makes the core from model, device and cache bytes; another one than :meth:`Localizer.load` for tests.
+        options: Of rclpy's node.
+    """
+
+    def __init__(self, load: Callable[[str, str, int], Localizer] = Localizer.load, **options: Any) -> None:
+        super().__init__("localizer", **options)
+        self._load = load
+        self._parameters = Parameters(self, SPECS, self._held)
+        self._engine: Engine | None = None
+        self._outputs: TargetPublishers | None = None
+        self._own_services: list[Any] = []
+        self._own_subscriptions: list[Any] = []
+        self._history = FrameHistory(self._parameters.count("history_bytes"))
+        self._priors = priors.Priors()
+        self._health = Health()
+        self._diagnostics = Diagnostics(self, self._report)
+        if self._parameters.flag("autostart"):
+            self._start_timer = self.create_timer(0.0, self._autostart)
+
+    def _autostart(self) -> None:
+        self._start_timer.cancel()
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def _held(self) -> str | None:
+        if self._engine is None:
+            return None
+        return "is read when the node configures: clean the node up first, or call load_map for another map"
+
+    @property
+    def _state(self) -> str:
+        return str(self._state_machine.current_state[1])
+
+    def _now(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _report(self) -> Report:
+        tile = None if self._engine is None else self._engine.tile
+        return self._health.report(self._state, None if tile is None else tile.tile_id, self._now())
+
+    def _failed(self, what: str, error: Exception) -> str:
+        """Make an error known and return it as a sentence for service answers."""
+        known = isinstance(error, CvgeoError)
+        reason = str(error) if known else f"{what}: {type(error).__name__}: {error}"
+        self._health.failed(reason)
+        self.get_logger().error(reason, throttle_duration_sec=2.0)
+        self._diagnostics.publish()
+        return reason
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load weights and map; fails, and can be tried again, where either cannot be loaded."""
+        get = self._parameters
+        try:
+            core = self._load(get.text("model"), get.text("device"), get.count("cache_bytes"))
+            self._engine = Engine(core, get)
+            self._outputs = TargetPublishers(self)
+            if get.text("map"):
+                self._use_map(self._engine, get.text("map"))
+        except Exception as error:
+            self._free()
+            self._failed("configure", error)
+            return TransitionCallbackReturn.FAILURE
+        self._own_services = [
+            self.create_service(kind, name, handle, callback_group=MutuallyExclusiveCallbackGroup())
+            for kind, name, handle in (
+                (LocateTargets, "locate", self._on_locate),
+                (LoadMap, "load_map", self._on_load_map),
+            )
+        ]
+        self._health.recovered()
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe."""
+        result = super().on_activate(state)
+        self._history = FrameHistory(self._parameters.count("history_bytes"))
+        self._priors = priors.Priors()
+        self._subscribe()
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening; weights and map stay loaded."""
+        self._unsubscribe()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free weights, map and images."""
+        self._free()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything."""
+        self._free()
+        return super().on_shutdown(state)
+
+    def _free(self) -> None:
+        self._unsubscribe()
+        for service in self._own_services:
+            self.destroy_service(service)
+        self._own_services = []
+        if self._engine is not None:
+            self._engine.close()
+        if self._outputs is not None:
+            self._outputs.destroy()
+        self._engine = self._outputs = None
+        self._history = FrameHistory(self._parameters.count("history_bytes"))
+
+    def _subscribe(self) -> None:
+        get = self._parameters
+        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy[get.text("image_reliability").upper()])
+        compressed = get.text("image_transport") == "compressed"
+        images, clicks, vehicle = (MutuallyExclusiveCallbackGroup() for _ in range(3))
+        self._own_subscriptions = [
+            self.create_subscription(
+                CompressedImage if compressed else Image,
+                "image/compressed" if compressed else "image",
+                self._on_image,
+                newest,
+                callback_group=images,
+            ),
+            *(
+                self.create_subscription(kind, topic, self._on_click, RESULTS, callback_group=clicks)
+                for kind, topic in ((Point, "click"), (PointStamped, "click_stamped"), (TargetClickArray, "clicks"))
+            ),
+            *self._priors.subscribe(self, vehicle),
+        ]
+
+    def _unsubscribe(self) -> None:
+        for subscription in self._own_subscriptions:
+            self.destroy_subscription(subscription)
+        self._own_subscriptions = []
+
+    # Topics
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        frame = Frame(message, self._now())
+        self._history.add(frame)
+        self._health.image(frame.stamp, frame.received)
+
+    def _on_click(self, message: Point | PointStamped | TargetClickArray) -> None:
+        received, engine = self._now(), self._engine
+        if engine is None:
+            return
+
+        def answer() -> None:
+            try:
+                self._locate(engine, conversions.clicks_from(message), None, received)
+            except Exception as error:
+                self._failed("click", error)
+
+        try:
+            engine.submit(answer)
+        except BusyError as error:
+            self._health.dropped()
+            self._failed("click", error)
+
+    # Services
+
+    def _on_locate(self, request: LocateTargets.Request, response: LocateTargets.Response) -> LocateTargets.Response:
+        received, engine = self._now(), self._engine
+        frame = Frame(request.image, received) if len(request.image.data) else None
+        try:
+            if engine is None or self._state != "active":
+                raise CvgeoError(f"the node is {self._state}: activate it first")
+            clicks = conversions.clicks_from(request.clicks)
+            response.targets = engine.submit(lambda: self._locate(engine, clicks, frame, received)).result()
+            response.success = True
+        except Exception as error:
+            response.message = self._failed("locate", error)
+        return response
+
+    def _on_load_map(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
+        engine = self._engine
+        try:
+            if engine is None:
+                raise CvgeoError(f"the node is {self._state}: configure it first")
+            response.tile = engine.submit(lambda: self._use_map(engine, request.path)).result()
+            response.success = True
+            self._health.recovered()
+            self._diagnostics.publish()
+        except Exception as error:
+            response.message = self._failed("load_map", error)
+        return response
+
+    # Work, in the engine's thread once the node is configured
+
+    def _use_map(self, engine: Engine, path: str) -> TileInfo:
+        assert self._outputs is not None
+        tile = conversions.to_tile_info(engine.use_map(path), conversions.to_time(self._now()))
+        self._outputs.publish_tile(tile)
+        return tile
+
+    def _locate(self, engine: Engine, clicks: conversions.Clicks, frame: Frame | None, received: int) -> GeoTargetArray:
+        """Locate clicks that were received (ns) in a frame, None: one of the history, and publish the answer."""
+        assert self._outputs is not None
+        get = self._parameters
+        if frame is None:
+            frame = self._history.find(clicks.stamp, get.nanoseconds("stamp_slop"), get.number("frame_timeout"))
+        started = self._now()
+        answer = engine.locate(clicks, frame, self._priors)
+        located = self._now()
+        latency = max(located - max(frame.stamp, received), 0)
+        answer.targets.latency = conversions.to_duration(latency)
+        self._outputs.publish(answer.targets)
+        seconds = {
+            "latency": latency * 1e-9,
+            "transport": (frame.received - frame.stamp) * 1e-9,
+            "wait": (started - max(frame.received, received)) * 1e-9,
+            **answer.seconds,
+            "publish": (self._now() - located) * 1e-9,
+        }
+        scores = " ".join(f"{target.score:.3f}" for target in answer.targets.targets[:8])
+        values = {f"{part}_ms": f"{value * 1e3:.3f}" for part, value in seconds.items()}
+        self._health.answered({"answer_stamp": str(frame.stamp), "last_score": scores, **values})
+        self._diagnostics.publish()
+        return answer.targets
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until it is interrupted; returns the exit code."""
+    return run(LocalizerNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""The visualizer node: answers drawn in the frame, on the map and as RViz markers.
+
+Pictures are made only while somebody looks, and images received only while the annotated frame is looked at.
+
+Convention:
+    Markers are in the frame ``map_frame``, metres, ENU, with its origin at the tile's centre.
+"""
+
+import sys
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from cvgeo_ros import draw
+from cvgeo_ros.errors import CvgeoError
+from cvgeo_ros.geo.geodesy import geodetic_to_enu
+from cvgeo_ros.geo.store import TileStore, open_store
+from cvgeo_ros.msg import GeoTarget, GeoTargetArray, TileInfo
+from cvgeo_ros.nodes.conversions import to_nanoseconds
+from cvgeo_ros.nodes.frames import Frame, FrameHistory
+from cvgeo_ros.nodes.images import to_image
+from cvgeo_ros.nodes.parameters import Parameters, Spec
+from cvgeo_ros.nodes.publishers import LATCHED, RESULTS
+from cvgeo_ros.nodes.run import run
+
+SPECS = (
+    Spec("map", "", "The localizer's map, to draw on; empty: no tile_annotated", held=True),
+    Spec("map_frame", "map", "Frame of the markers (REP-105), origin at the tile's centre"),
+    Spec("tile_size", 1024, "Longest side of tile_annotated, px", 128, 8192),
+    Spec("tile_extent", 200.0, "Least width of the ground that tile_annotated shows, m", 1.0, 1e6),
+    Spec("marker_lifetime", 0.0, "How long markers stay, s; 0 = until the next answer", 0.0, 1e6),
+    Spec("image_transport", "raw", "Which image to take", choices=("raw", "compressed"), held=True),
+    Spec(
+        "image_reliability",
+        "best_effort",
+        "QoS of the image subscription; best_effort matches every publisher",
+        choices=("best_effort", "reliable"),
+        held=True,
+    ),
+    Spec("history_bytes", 128 << 20, "Memory for recent images, to find those of the answers, bytes", 1, 1 << 40),
+    Spec("frame_timeout", 0.5, "How long to wait for an image that an answer overtook, s", 0.0, 10.0),
+)
+
+
+class VisualizerNode(Node):
+    """See the module.
+
+    Args:
+        options: Of rclpy's node.
+
+    Raises:
+        MapError: The map cannot be opened.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("visualizer", **options)
+        self._parameters = get = Parameters(self, SPECS, lambda: "is read when the node starts")
+        self._store: TileStore | None = open_store(get.text("map")) if get.text("map") else None
+        self._tile: TileInfo | None = None
+        self._history = FrameHistory(get.count("history_bytes"))
+        self._images: Any = None
+        self._image_group = MutuallyExclusiveCallbackGroup()
+        self._frame_out = self.create_publisher(Image, "image_annotated", RESULTS)
+        self._tile_out = self.create_publisher(Image, "tile_annotated", LATCHED)
+        self._markers_out = self.create_publisher(MarkerArray, "markers", LATCHED)
+        self.create_subscription(TileInfo, "tile_info", self._on_tile, LATCHED)
+        self.create_subscription(GeoTargetArray, "targets", self._on_targets, RESULTS)
+        self.create_timer(0.1, self._follow_viewers, callback_group=self._image_group)
+
+    def _follow_viewers(self) -> None:
+        watched = self._frame_out.get_subscription_count() > 0
+        if watched and self._images is None:
+            compressed = self._parameters.text("image_transport") == "compressed"
+            reliability = ReliabilityPolicy[self._parameters.text("image_reliability").upper()]
+            self._images = self.create_subscription(
+                CompressedImage if compressed else Image,
+                "image/compressed" if compressed else "image",
+                self._on_image,
+                QoSProfile(depth=1, reliability=reliability),
+                callback_group=self._image_group,
+            )
+        elif not watched and self._images is not None:
+            self.destroy_subscription(self._images)
+            self._images = None
+            self._history = FrameHistory(self._parameters.count("history_bytes"))
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        self._history.add(Frame(message, int(self.get_clock().now().nanoseconds)))
+
+    def _on_tile(self, message: TileInfo) -> None:
+        self._tile = message
+        if self._store is not None and self._store.tile_id != message.tile_id:
+            self.get_logger().warning(
+                f"the localizer searches in {message.tile_id}, the parameter map is {self._store.tile_id}: "
+                "tile_annotated stays empty until both are the same"
+            )
+
+    def _on_targets(self, message: GeoTargetArray) -> None:
+        for what in (self._draw_frame, self._draw_tile, self._draw_markers):
+            try:
+                what(message)
+            except CvgeoError as error:
+                self.get_logger().warning(f"{what.__name__[6:]}: {error}", throttle_duration_sec=2.0)
+
+    def _draw_frame(self, message: GeoTargetArray) -> None:
+        if self._images is None:
+            return
+        stamp = to_nanoseconds(message.header.stamp)
+        frame = self._history.find(stamp, 0, self._parameters.number("frame_timeout"))
+        clicks = [(target.click.x, target.click.y) for target in message.targets]
+        picture = draw.draw_clicks(frame.rgb(), clicks, _names(message), _scores(message))
+        self._frame_out.publish(to_image(picture, message.header))
+
+    def _draw_tile(self, message: GeoTargetArray) -> None:
+        store = self._store
+        if store is None or store.tile_id != message.tile_id or not self._tile_out.get_subscription_count():
+            return
+        size = self._parameters.count("tile_size")
+        boxes = np.array([target.bbox for target in message.targets], np.float64).reshape(-1, 4)
+        gsd = max(store.transform.gsd(boxes.reshape(-1, 2, 2).mean(axis=(0, 1)) if len(boxes) else (0.0, 0.0)))
+        shape = (size * 3 // 4, size)
+        window = draw.view_window(
+            store.width, store.height, boxes, shape, least=self._parameters.number("tile_extent") / gsd
+        )
+        view = draw.map_view(store, window, shape)
+        captions = [f"{target.score:.2f}  ±{target.position_std:.1f} m" for target in message.targets]
+        picture = draw.draw_boxes(view.image, view.to_image, boxes, _names(message), captions)
+        picture = draw.scale_bar(picture, gsd * (window[2] - window[0]) / size, store.attribution)
+        self._tile_out.publish(to_image(picture, Header(stamp=message.header.stamp, frame_id=message.tile_id)))
+
+    def _draw_markers(self, message: GeoTargetArray) -> None:
+        tile = self._tile
+        if tile is None or tile.tile_id != message.tile_id:
+            raise CvgeoError(f"no tile_info of {message.tile_id} yet: markers need its place")
+        low, high = tile.bounds.min_pt, tile.bounds.max_pt
+        width = (high.longitude - low.longitude) % 360.0
+        origin = ((low.latitude + high.latitude) / 2, (low.longitude + width / 2 + 180.0) % 360.0 - 180.0)
+        header = Header(stamp=message.header.stamp, frame_id=self._parameters.text("map_frame"))
+        seconds = self._parameters.number("marker_lifetime")
+        lifetime = Duration(sec=int(seconds), nanosec=int(seconds % 1.0 * 1e9))
+        markers = [Marker(header=header, action=Marker.DELETEALL)]
+        for index, target in enumerate(message.targets):
+            markers += _markers(target, index, header, lifetime, origin)
+        self._markers_out.publish(MarkerArray(markers=markers))
+
+    def destroy_node(self) -> None:
+        """Close the map."""
+        super().destroy_node()
+        if self._store is not None:
+            self._store.close()
+
+
+def _names(message: GeoTargetArray) -> list[str]:
+    return [target.id for target in message.targets]
+
+
+def _scores(message: GeoTargetArray) -> list[str]:
+    return [f"{target.score:.2f}" for target in message.targets]
+
+
+def _markers(
+    target: GeoTarget, index: int, header: Header, lifetime: Duration, origin: tuple[float, float]
+) -> list[Marker]:
+    """Return the box, the 1-sigma disc and the name of a target."""
+    low, high, place = target.bounds.min_pt, target.bounds.max_pt, target.position
+    latitudes = (low.latitude, low.latitude, high.latitude, high.latitude, low.latitude)
+    longitudes = (low.longitude, high.longitude, high.longitude, low.longitude, low.longitude)
+    outline = geodetic_to_enu(np.stack([latitudes, longitudes], axis=-1), origin)
+    east, north = geodetic_to_enu(np.array([place.latitude, place.longitude]), origin).tolist()
+    red, green, blue = (channel / 255.0 for channel in draw.colour(index))
+    size = max(float(np.ptp(outline, axis=0).max()), 5.0)
+
+    def marker(namespace: str, kind: int, scale: Vector3, opacity: float, height: float, **more: Any) -> Marker:
+        return Marker(
+            header=header,
+            ns=namespace,
+            id=index,
+            type=kind,
+            action=Marker.ADD,
+            pose=Pose(position=Point(x=east, y=north, z=height), orientation=Quaternion(w=1.0)),
+            scale=scale,
+            color=ColorRGBA(r=red, g=green, b=blue, a=opacity),
+            lifetime=lifetime,
+            **more,
+        )
+
+    points = [Point(x=float(x) - east, y=float(y) - north) for x, y in outline]
+    diameter = 2.0 * float(target.position_std)
+    return [
+        marker("box", Marker.LINE_STRIP, Vector3(x=0.06 * size), 1.0, 0.0, points=points),
+        marker("sigma", Marker.CYLINDER, Vector3(x=diameter, y=diameter, z=0.1), 0.4, 0.0),
+        marker(
+            "name",
+            Marker.TEXT_VIEW_FACING,
+            Vector3(z=0.4 * size),
+            1.0,
+            0.4 * size,
+            text=f"{target.id}  {target.score:.2f}",
+        ),
+    ]
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until it is interrupted; returns the exit code."""
+    return run(VisualizerNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
