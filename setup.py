@@ -22,7 +22,7 @@ class BuildWithInterfaces(build_py):
     def run(self) -> None:
         super().run()
         stage = self.install_with_cmake()
-        packages = stage / sysconfig.get_path("purelib", "posix_prefix", {"base": str(stage)})
+        packages = Path(sysconfig.get_path("purelib", "posix_prefix", {"base": str(stage)}))
         for source in files_under(packages):
             if not source.relative_to(packages).parts[0].endswith(".egg-info"):
                 target = Path(self.build_lib, source.relative_to(packages))
@@ -36,13 +36,15 @@ class BuildWithInterfaces(build_py):
         self.distribution.data_files = list(folders.items())
 
     def install_with_cmake(self) -> Path:
-        """Folder that the whole package has been built and installed into."""
+        """Folder that stands for the environment's prefix, with the whole package built and installed into it."""
+        # Staged by DESTDIR: with another prefix, CMake refuses the headers of an environment that lies in the checkout.
         build, stage = (ROOT / "build" / f"{name}-{sys.implementation.cache_tag}" for name in ("cmake", "stage"))
         shutil.rmtree(stage, ignore_errors=True)
         env = dict(os.environ)
         # The generators are in the environment itself, which pip hides from a build in isolation.
         python_path = [entry for entry in env.get("PYTHONPATH", "").split(os.pathsep) if "pip-build-env" not in entry]
         env["PYTHONPATH"] = os.pathsep.join(entry for entry in python_path if entry)
+        env["DESTDIR"] = str(stage)
         env["PATH"] = os.pathsep.join([str(Path(sys.prefix, "bin")), env.get("PATH", os.defpath)])
         prefixes = [sys.prefix, *env.get("AMENT_PREFIX_PATH", "").split(os.pathsep)]
         env["AMENT_PREFIX_PATH"] = env["CMAKE_PREFIX_PATH"] = os.pathsep.join(dict.fromkeys(filter(None, prefixes)))
@@ -52,7 +54,7 @@ class BuildWithInterfaces(build_py):
             "cmake",
             f"-S{ROOT}",
             f"-B{build}",
-            f"-DCMAKE_INSTALL_PREFIX={stage}",
+            f"-DCMAKE_INSTALL_PREFIX={sys.prefix}",
             f"-DPython3_EXECUTABLE={python}",
             f"-DPYTHON_EXECUTABLE={python}",
             f"-DCVGEO_VENV={'ON' if in_wheels else 'OFF'}",
@@ -66,7 +68,7 @@ class BuildWithInterfaces(build_py):
                     f"{error}\ncvgeo_ros generates ROS messages while it is installed: it needs CMake, a C++ compiler"
                     " and an environment with ROS 2, as `make setup` creates it or a sourced ROS 2 setup file names it."
                 ) from error
-        return stage
+        return stage / Path(sys.prefix).relative_to("/")
 
 
 class PlatformDistribution(Distribution):

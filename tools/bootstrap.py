@@ -98,10 +98,14 @@ class Environment:
             return
         print(f"  -> {title}", flush=True)
         begin = time.monotonic()
-        self._write_stamp(name, "")
+        self.forget(name)
         action()
         self._write_stamp(name, key)
         print(f"     done in {time.monotonic() - begin:.0f} s", flush=True)
+
+    def forget(self, name: str) -> None:
+        """Make the step `name` run again."""
+        self._write_stamp(name, "")
 
     def _read_stamps(self) -> dict[str, str]:
         return json.loads(self._stamps.read_text()) if self._stamps.exists() else {}
@@ -164,6 +168,25 @@ class Environment:
         )
         run(self.prefix / "log" / f"{name}_configure.txt", *configure, env=self.env)
         run(self.prefix / "log" / f"{name}.txt", cmake, "--build", build, "--target", "install", env=self.env)
+
+    def is_linked(self) -> bool:
+        """Whether the environment imports the checkout's modules, and not copies that pip has put in their place."""
+        modules = self.prefix.glob("lib/python3*/site-packages/cvgeo_ros/__init__.py")
+        return any(path.resolve() == ROOT / "cvgeo_ros" / "__init__.py" for path in modules)
+
+    def link_checkout(self) -> None:
+        if any(self.prefix.glob("lib/python3*/site-packages/cvgeo_ros-*.dist-info")):
+            run(
+                self.prefix / "log" / "uninstall.txt",
+                self.python,
+                "-m",
+                "pip",
+                "uninstall",
+                "-y",
+                "cvgeo_ros",
+                env=self.env,
+            )
+        self.build_package("cvgeo_ros", ROOT, "-DCVGEO_VENV=ON", "-DAMENT_CMAKE_SYMLINK_INSTALL=ON")
 
 
 def cpu_torch_index() -> list[str]:
@@ -230,11 +253,13 @@ def set_up(prefix: Path) -> None:
         *files_under(ROOT / "msg", ROOT / "srv"),
     ]
     names = files_under(*(ROOT / directory for directory in INSTALLED_DIRECTORIES))
+    if not environment.is_linked():
+        environment.forget("cvgeo_ros")
     environment.step(
         "cvgeo_ros",
-        "Generating the messages of cvgeo_ros and installing the package",
+        "Generating the messages of cvgeo_ros and linking the package",
         fingerprint(sources, names) + key,
-        lambda: environment.build_package("cvgeo_ros", ROOT, "-DCVGEO_VENV=ON", "-DAMENT_CMAKE_SYMLINK_INSTALL=ON"),
+        environment.link_checkout,
     )
 
 

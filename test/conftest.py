@@ -1,0 +1,46 @@
+"""Isolation of tests that talk over DDS: from each other, from parallel runs and from other machines."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+# Domains whose ports stay below Linux's range of ephemeral ports (ROS 2 documentation, "The ROS_DOMAIN_ID").
+DOMAIN_IDS = range(1, 102)
+
+
+@contextmanager
+def own_domain() -> Iterator[int]:
+    """A ROS domain that no other test on this machine uses, for this process and its children."""
+    folder = Path(tempfile.gettempdir(), f"cvgeo_ros_domains_{os.getuid()}")
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for domain in DOMAIN_IDS:
+            with (folder / str(domain)).open("w") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                patch.setenv("ROS_DOMAIN_ID", str(domain))
+                patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+                yield domain
+                return
+    raise RuntimeError(f"all ROS domains of {folder} are in use")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def session_domain() -> Iterator[int]:
+    """Keeps whatever a test starts by accident, or for a whole module, out of everybody else's domain."""
+    with own_domain() as domain:
+        yield domain
+
+
+@pytest.fixture
+def ros_domain() -> Iterator[int]:
+    """ROS domain of this test alone, in the environment of this process and its children."""
+    with own_domain() as domain:
+        yield domain

@@ -1,0 +1,87 @@
+"""The arrows of the architecture: nodes -> localizer -> {net, geo}; vehicle -> geo; learn is for the workshop only."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "cvgeo_ros"
+
+# Part of the package: the parts it may import besides itself.
+ARROWS: dict[str, set[str]] = {
+    "__init__": set(),
+    "errors": set(),
+    "geo": {"errors"},
+    "net": {"errors"},
+    "vehicle": {"errors", "geo"},
+    "scene": {"errors", "geo"},
+    "features": {"errors", "geo", "net"},
+    "localizer": {"errors", "features", "geo", "net"},
+    "place": {"errors", "geo", "net"},
+    "draw": {"errors", "geo", "localizer"},
+    "nodes": {"draw", "errors", "geo", "localizer", "msg", "place", "scene", "srv", "vehicle"},
+    "learn": {"draw", "errors", "geo", "localizer", "net", "place", "scene"},
+}
+ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy", "tf2_ros"}
+LEARNS = {"safetensors", "timm", "torch", "torchvision"}
+EARTH = {"mercantile", "pyproj", "rasterio"}
+# Part of the package: libraries it must not know of. Only nodes and the command line speak ROS.
+FOREIGN: dict[str, set[str]] = {
+    "geo": ROS | LEARNS,
+    "net": ROS | EARTH,
+    "vehicle": ROS | LEARNS,
+    "scene": ROS | LEARNS,
+    "features": ROS,
+    "localizer": ROS,
+    "place": ROS,
+    "draw": ROS | LEARNS,
+    "learn": ROS,
+}
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, nodes: Iterator[ast.AST] | None = None) -> Iterator[str]:
+    """Dotted names of all that the module at `path` imports, relative imports resolved."""
+    package = ["cvgeo_ros", *path.relative_to(PACKAGE).parts[:-1]]
+    for node in nodes or ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = [*base, *filter(None, [node.module])]
+            yield from (".".join([*module, alias.name]) for alias in node.names)
+
+
+def is_ros(name: str) -> bool:
+    root = name.split(".")[0]
+    return root in ROS or root.endswith(("_msgs", "_interfaces"))
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_arrows(path: Path) -> None:
+    part = part_of(path)
+    if part == "cli":
+        return
+    assert part in ARROWS, f"{part} is new: say here what it may import"
+    for name in imports(path):
+        root, *rest = name.split(".")
+        if root == "cvgeo_ros" and rest:
+            assert rest[0] in ARROWS[part] | {part}, f"{part} must not import {name}"
+        foreign = FOREIGN.get(part, set())
+        assert root not in foreign, f"{part} must not import {name}"
+        assert not (is_ros(name) and foreign & ROS), f"{part} must not import {name}"
+
+
+def test_command_line_loads_learn_only_on_demand() -> None:
+    path = PACKAGE / "cli.py"
+    if not path.exists():
+        pytest.skip("no command line")
+    at_start = imports(path, iter(ast.parse(path.read_text()).body))
+    assert not [name for name in at_start if name.startswith("cvgeo_ros.learn")]

@@ -1,0 +1,67 @@
+"""What describes the package to ROS and to pip agrees with the code and with each other."""
+
+import ast
+import re
+import sys
+import tomllib
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MANIFEST = ElementTree.parse(ROOT / "package.xml").getroot()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# Distribution on PyPI: import package, where they differ.
+IMPORT_NAMES = {"mcap-ros2-support": "mcap_ros2", "opencv-python-headless": "cv2", "pyyaml": "yaml"}
+# Come with another package that is pinned.
+COME_ALONG = {"affine": "rasterio", "PIL": "torchvision", "click": "typer", "huggingface_hub": "timm"}
+ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy", "tf2_ros"}
+
+
+def imported_roots(*folders: str) -> set[str]:
+    roots = set()
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                roots.add(node.module.split(".")[0])
+    return roots
+
+
+def is_ros(root: str) -> bool:
+    return root in ROS or root.endswith(("_msgs", "_interfaces"))
+
+
+def test_manifest_declares_every_ros_package_imported() -> None:
+    declared = {element.text for tag in ("depend", "exec_depend") for element in MANIFEST.findall(tag)}
+    used = {root for root in imported_roots("cvgeo_ros", "launch") if is_ros(root)}
+    assert used <= declared
+
+
+def test_requirements_pin_every_library_imported() -> None:
+    lines = [
+        line
+        for name in ("torch.txt", "run.txt")
+        for line in (ROOT / "requirements" / name).read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    assert all("==" in line for line in lines)
+    pinned = {line.split("==")[0] for line in lines}
+    pinned = {IMPORT_NAMES.get(name, name) for name in pinned}
+    used = {root for root in imported_roots("cvgeo_ros") if not is_ros(root)}
+    for root in used - set(sys.stdlib_module_names) - {"cvgeo_ros"}:
+        assert COME_ALONG.get(root, root) in pinned, f"{root} is imported but not pinned"
+
+
+def test_versions_agree() -> None:
+    assert MANIFEST.findtext("version") == PROJECT["version"]
+    assert MANIFEST.findtext("name") == PROJECT["name"]
+    assert MANIFEST.findtext("license") == PROJECT["license"]
+
+
+def test_every_interface_is_generated() -> None:
+    for package in (ROOT, ROOT / "interfaces" / "geographic_msgs"):
+        listed = set(re.findall(r'"((?:msg|srv)/\w+\.\w+)"', (package / "CMakeLists.txt").read_text()))
+        assert listed == {
+            f"{path.parent.name}/{path.name}" for kind in ("msg", "srv") for path in package.glob(f"{kind}/*")
+        }
