@@ -237,7 +237,7 @@ def set_up(prefix: Path) -> None:
     )
 
     geographic = ROOT / "interfaces" / "geographic_msgs"
-    key = fingerprint(files_under(geographic)) + pins
+    key = fingerprint([*files_under(geographic), REQUIREMENTS / "ros.txt"])
     environment.step(
         "geographic_msgs",
         "Generating geographic_msgs",
