@@ -11,12 +11,18 @@ from cvgeo_ros.geo.camera import (
     rectify,
 )
 from cvgeo_ros.geo.geodesy import distance, enu_to_geodetic, geodetic_to_enu
+from cvgeo_ros.geo.pyramid import BlockCache
+from cvgeo_ros.geo.store import TileStore, open_store
 from cvgeo_ros.geo.transform import GeoTransform
+from cvgeo_ros.geo.window import PositionPrior, search_window
 
 __all__ = [
     "Attitude",
+    "BlockCache",
     "GeoTransform",
     "PinholeCamera",
+    "PositionPrior",
+    "TileStore",
     "compass_to_yaw",
     "distance",
     "enu_to_geodetic",
@@ -24,7 +30,9 @@ __all__ = [
     "frame_to_ground",
     "geodetic_to_enu",
     "ground_to_frame",
+    "open_store",
     "raster_to_ground",
     "rectify",
+    "search_window",
     "yaw_to_compass",
 ]

@@ -106,6 +106,7 @@ class GeoTransform:
     def geodetic_to_pixel(self, geodetic: ArrayLike) -> NDArray[np.float64]:
         """Pixels (..., 2) of latitude, longitude (..., 2) in degrees; NaN outside the projection's domain.
 
+        Longitudes are taken as they are: where a tile crosses the antimeridian, only one side of it is found.
         Inverse of `pixel_to_geodetic`: to micrometres, or to two millimetres where the CRS has a datum of its own.
         """
         places = as_pairs(geodetic, "geodetic")
