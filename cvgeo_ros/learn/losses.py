@@ -114,7 +114,9 @@ class Objective(nn.Module):
         keep = (torch.rand(len(mask), 1, 1) > 0.25).float()
         clicks, targets = batch["clicks"] / STRIDE, batch["targets"] / STRIDE
         answer = model.answer(frame, clicks, tile, Votes(votes.z * keep, votes.origin))
-        parts["heat"] = soft_cross_entropy(answer.heat.flatten(0, 1).flatten(1), targets.flatten(0, 1), (height, width)).mean()
+        parts["heat"] = soft_cross_entropy(
+            answer.heat.flatten(0, 1).flatten(1), targets.flatten(0, 1), (height, width)
+        ).mean()
 
         objects = batch["boxes"].isfinite().all(-1)
         jittered = targets + torch.randn_like(targets) * 0.6
@@ -123,11 +125,17 @@ class Objective(nn.Module):
         predicted = boxes.corners()[objects]
         iou, giou = generalized_iou(predicted, truth)
         size = (truth[:, 2:] - truth[:, :2]).repeat(1, 2).clamp(min=1.0)
-        parts["box"] = (1 - giou).mean() + F.smooth_l1_loss(predicted / size, truth / size, beta=0.1) if len(iou) else dense * 0
-        parts["quality"] = F.binary_cross_entropy_with_logits(boxes.quality[objects], iou.detach()) if len(iou) else dense * 0
+        parts["box"] = (
+            (1 - giou).mean() + F.smooth_l1_loss(predicted / size, truth / size, beta=0.1) if len(iou) else dense * 0
+        )
+        parts["quality"] = (
+            F.binary_cross_entropy_with_logits(boxes.quality[objects], iou.detach()) if len(iou) else dense * 0
+        )
 
         right = ((answer.peak.place - targets).norm(dim=-1) < 2.0).float()
-        parts["score"] = F.binary_cross_entropy_with_logits(answer.score, right) + self._elsewhere(frame, mask, tile, clicks)
+        parts["score"] = F.binary_cross_entropy_with_logits(answer.score, right) + self._elsewhere(
+            frame, mask, tile, clicks
+        )
         routing = Routing(*(a + b for a, b in zip(routing_q, routing_t, strict=True)))
         parts["balance"], parts["z"] = routing.balance, routing.z
         total = sum((getattr(weights, name) * value for name, value in parts.items()), start=dense * 0)
@@ -143,7 +151,7 @@ class Objective(nn.Module):
     @staticmethod
     def _across_batch(query: Tensor, match: Tensor, places: Tensor, inside: Tensor, scale: Tensor) -> Tensor:
         """Contrast some cells of every frame with the cells of all tiles of the batch: what a wide search meets."""
-        batch, _, height, width = match.shape
+        height, width = match.shape[-2:]
         bank = match.flatten(2).permute(1, 0, 2).flatten(1)
         rows, columns = inside.nonzero(as_tuple=True)
         chosen = torch.randperm(len(rows))[:512]

@@ -39,7 +39,7 @@ class PairConfig:
     rotation: float = 9.0
     scale: float = 0.10
     perspective: float = 0.06
-    gsd: tuple[float, float] = (0.24, 0.45)
+    gsd: tuple[float, float] = (0.24, 0.6)
 
 
 @dataclass
@@ -217,7 +217,9 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
         if (np.sign(denominator) != np.sign(denominator[0])).any():  # reaches the horizon
             return None
 
-        shift = augment.relief((c.query_size, c.query_size), rng, rng.uniform(0, 5)) if own and rng.random() < 0.6 else None
+        shift = (
+            augment.relief((c.query_size, c.query_size), rng, rng.uniform(0, 5)) if own and rng.random() < 0.6 else None
+        )
         query = warp(frame, raster_to_frame, c.query_size, shift)
         visible = warp(np.ones((fh, fw), np.uint8), raster_to_frame, c.query_size)
         if visible.mean() < 0.35:
@@ -248,7 +250,8 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
             image = augment.shadows(image, rng, rng.uniform(0.2, 0.7))
         if own and rng.random() < 0.5:
             image = augment.intruders(image, rng)
-        return augment.photometric(image, rng)
+        # Rendered views differ in light and sensor already.
+        return augment.photometric(image, rng) if own or rng.random() < 0.6 else image
 
     def _clicks(self, source, clicks, to_tile, to_piece, raster, mask, shift, rng):  # type: ignore[no-untyped-def]
         """Clicks in raster px, their places and boxes in piece px; points without an object have a NaN box."""

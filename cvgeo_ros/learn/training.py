@@ -123,7 +123,9 @@ class Trainer:
         share = config.rendered_share if real else 1.0
         # The seed moves with the step, so that a resumed run does not see the same pairs again.
         stream = Pairs(real, rendered, share, config.pairs, seed=config.seed + 1000 * self.step)
-        loader = DataLoader(stream, config.batch, num_workers=config.workers, prefetch_factor=4 if config.workers else None)
+        loader = DataLoader(
+            stream, config.batch, num_workers=config.workers, prefetch_factor=4 if config.workers else None
+        )
         console.print(f"{len(real)} photographs, {len(rendered)} rendered worlds; from step {self.step}")
         self.objective.train()
         started, seen = time.monotonic(), dict[str, list[float]]()

@@ -104,8 +104,8 @@ class Alignment(NamedTuple):
     """A fitted map from frame cells to tile cells.
 
     Attributes:
-        matrix: (2, 3) affine map, (x, y) frame cells to tile cells.
-        support: mean similarity of the matches under the fit, weighted by their trust.
+        matrix: (3, 3) homography, (x, y) frame cells to tile cells.
+        support: mean similarity of the matches that agree, weighted by trust, zero for those that do not.
         inliers: share of the frame's cells whose match agrees with the fit.
         residual: root mean square residual of the agreeing matches, cells.
     """
@@ -119,11 +119,11 @@ class Alignment(NamedTuple):
 def align(
     query: Tensor, mask: Tensor, reference: Tensor, translation: Tensor, reach: int = 6, sharpness: float = 20.0
 ) -> Alignment | None:
-    """Fit a similarity to local matches around a translation.
+    """Fit a near-similarity to local matches around a translation.
 
-    Each cell of the frame looks for its like within `reach` cells of where the translation puts it, and the similarity
-    is fitted by iteratively reweighted least squares (Cauchy weights), so that moving objects, leaning roofs and changed
-    places lose their say.
+    Each cell of the frame looks for its like within `reach` cells of where the translation puts it. A homography is
+    fitted by iteratively reweighted least squares (Cauchy weights), so that moving objects, leaning roofs and changed
+    places lose their say; shear and perspective, the marks of tilt, are held back until many matches ask for them.
 
     Args:
         query: (D, hq, wq) unit descriptors of the frame.
@@ -160,7 +160,7 @@ def align(
     weight = (similarity * sharpness).masked_fill(~near, -torch.inf).softmax(1)
     matched = (weight[..., None] * (places + 0.5)).sum(1)
     trust = (similarity * sharpness).softmax(1).amax(1) * best.clamp(min=0)
-    matrix, residual = _fit_similarity(cells, matched, trust, cells.new_tensor([1.0, 0.0]), translation)
+    matrix, residual = _fit(cells, matched, trust, translation)
     agree = residual < 1.5
     if int(agree.sum()) < 8:
         return None
@@ -172,20 +172,42 @@ def align(
     )
 
 
-def _fit_similarity(
-    source: Tensor, target: Tensor, trust: Tensor, rotation: Tensor, translation: Tensor, rounds: int = 15
+def _fit(
+    source: Tensor, target: Tensor, trust: Tensor, translation: Tensor, rounds: int = 15, stiffness: float = 0.02
 ) -> tuple[Tensor, Tensor]:
-    """Robust similarity source -> target, starting from a given one; returns its (2, 3) matrix and the residuals."""
+    """Robust homography source -> target near a similarity; its (3, 3) matrix and the residuals (M,).
+
+    Linear in the parameters p of u (1 + g x + h y) = a x + b y + c, v (1 + g x + h y) = d x + e y + f, in coordinates
+    scaled to about one; `stiffness` weighs a - e, b + d, g and h, which vanish for a similarity, against the matches.
+    """
+    centre, size = source.mean(0), source.std() + 1e-6
+    x, y = ((source - centre) / size).unbind(1)
+    u, v = ((target - translation - centre) / size).unbind(1)
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    rows = torch.stack(
+        [
+            torch.stack([x, y, one, zero, zero, zero, -u * x, -u * y], 1),
+            torch.stack([zero, zero, zero, x, y, one, -v * x, -v * y], 1),
+        ],
+        1,
+    )
+    wanted = torch.stack([u, v], 1)
+    soft = torch.zeros(4, 8, device=source.device)
+    soft[0, 0], soft[0, 4], soft[1, 1], soft[1, 3], soft[2, 6], soft[3, 7] = 1.0, -1.0, 1.0, 1.0, 1.0, 1.0
+    parameters = source.new_tensor([1.0, 0, 0, 0, 1.0, 0, 0, 0])
     residual = (source + translation - target).norm(dim=1)
     for step in range(rounds):
-        scale = 4.0 * (0.8**step) + 0.7  # anneal the Cauchy scale: first the bulk, then the precise ones
-        weight = (trust / (1 + (residual / scale).square()))[:, None]
-        centre_s, centre_t = (source * weight).sum(0) / weight.sum(), (target * weight).sum(0) / weight.sum()
-        s, t = source - centre_s, target - centre_t
-        norm = (weight * s.square()).sum().clamp(min=1e-6)
-        cosine = (weight * s * t).sum() / norm
-        sine = (weight[:, 0] * (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0])).sum() / norm
-        rotation = torch.stack([torch.stack([cosine, -sine]), torch.stack([sine, cosine])])
-        translation = centre_t - rotation @ centre_s
-        residual = (source @ rotation.T + translation - target).norm(dim=1)
-    return torch.cat([rotation, translation[:, None]], dim=1), residual
+        scale = 4.0 * 0.8**step + 0.7  # annealed: first the bulk, then the precise ones
+        weight = trust / (1 + (residual / scale).square())
+        normal = torch.einsum("mri,m,mrj->ij", rows, weight, rows) + stiffness * weight.sum() * soft.T @ soft
+        normal = normal + 1e-6 * weight.sum() * torch.eye(8, device=source.device)
+        parameters = torch.linalg.solve(normal, torch.einsum("mri,m,mr->i", rows, weight, wanted))
+        fitted = torch.einsum("mri,i->mr", rows, parameters) - wanted
+        depth = 1 + parameters[6] * x + parameters[7] * y
+        residual = (fitted / depth[:, None]).norm(dim=1) * size
+    homography = torch.cat([parameters, parameters.new_ones(1)]).reshape(3, 3)
+    to_unit = source.new_tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]) / size
+    to_unit[2, 2], to_unit[:2, 2] = 1.0, -centre / size
+    back = torch.eye(3, device=source.device) * size
+    back[2, 2], back[:2, 2] = 1.0, centre + translation
+    return back @ homography @ to_unit, residual

@@ -97,6 +97,8 @@ class Encoder(nn.Module):
         self.smooth = ConvBlock(width)
         self.match = nn.Conv2d(width, config.match_dim, 3, padding=1)
         self.context = nn.Sequential(ConvBlock(width), ConvBlock(width))
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
 

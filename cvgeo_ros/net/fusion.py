@@ -7,9 +7,9 @@ from torch import Tensor, nn
 class CrossViewFusion(nn.Module):
     """Fuse each click's attention over the tile (MOGeo's CVMF) with the consensus of the whole frame.
 
-    MOGeo correlates prompt and tile into an attention map F_a, forms F'_r = F_a * F_r and hands [F_a, F'_r] to the head.
-    A 1x1 convolution of F'_r equals F_a * (W F_r), so W F_r is computed once per tile and each further click costs a
-    product and two small convolutions. The consensus enters as one more channel: a soft prior beside the hard prompt.
+    MOGeo correlates prompt and tile into an attention map F_a, forms F'_r = F_a * F_r and hands [F_a, F'_r] to the
+    head. A 1x1 convolution of F'_r equals F_a * (W F_r), so W F_r is computed once per tile and each further click
+    costs a product and two small convolutions. The consensus enters as one more channel: a soft prior beside the hard prompt.
     Both keep a direct, learned weight in the sum, so that either can win where the other is flat.
     """
 
@@ -21,13 +21,9 @@ class CrossViewFusion(nn.Module):
         self.gate = nn.Conv2d(context_dim, self.gated, 1)
         self.evidence_scale = nn.Parameter(torch.tensor(2.5))  # log
         self.consensus_scale = nn.Parameter(torch.tensor(0.0))  # log
-        self.mix = nn.Sequential(
-            nn.Conv2d(2 + self.gated, self.hidden, 3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(self.hidden, 1, 3, padding=1),
-        )
-        nn.init.zeros_(self.mix[2].weight)
-        nn.init.zeros_(self.mix[2].bias)
+        last = nn.Conv2d(self.hidden, 1, 3, padding=1, bias=False)
+        nn.init.zeros_(last.weight)  # starts as the weighted sum of evidence and consensus
+        self.mix = nn.Sequential(nn.Conv2d(2 + self.gated, self.hidden, 3, padding=1), nn.GELU(), last)
 
     def prepare(self, context: Tensor) -> Tensor:
         """(B, C, h, w) context of the tile -> (B, 8, h, w), the click-independent half of the fusion."""

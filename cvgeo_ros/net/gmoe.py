@@ -69,7 +69,7 @@ class ExpertPool(nn.Module):
         return torch.zeros_like(x, dtype=torch.float32).index_add(0, token, weighted.float()).to(x.dtype)
 
     def dense(self, x: Tensor, weights: Tensor, choice: Tensor) -> Tensor:
-        """The same sum by running every expert on every token: the reference that `sparse` is tested and timed against."""
+        """The same sum, running every expert on every token: what `sparse` is tested and timed against."""
         gates = torch.zeros(x.shape[0], self.num_experts, device=x.device, dtype=weights.dtype)
         gates = gates.scatter_add(1, choice, weights).to(x.dtype)
         return torch.stack([self.expert(e, x) * gates[:, e, None] for e in range(self.num_experts)]).sum(0)

@@ -77,7 +77,7 @@ class Peak(NamedTuple):
 
 def find_peak(heat: Tensor) -> Peak:
     """Peak of (B, N, h, w) logits, to a fraction of a cell."""
-    batch, number, height, width = heat.shape
+    height, width = heat.shape[-2:]
     probability = heat.float().flatten(2).softmax(-1)
     index = probability.argmax(-1)
     y, x = torch.meshgrid(

@@ -28,9 +28,9 @@ def sample(features: Tensor, cells: Tensor) -> Tensor:
 class ImpulsePrompt(nn.Module):
     """One descriptor per click from the frame's feature map.
 
-    MOGeo marks the clicked cell by a one-hot mask E, forms Conv1x1([F; E]) * E and pools. With a one-hot gate the pooled
-    vector is that cell's column of the 1x1 convolution, so it is computed there alone, for any number of clicks at once.
-    The impulse is spread bilinearly over the four cells around the click, which keeps its place within the cell.
+    MOGeo marks the clicked cell by a one-hot mask E, forms Conv1x1([F; E]) * E and pools. With a one-hot gate the
+    pooled vector is that cell's column of the 1x1 convolution, so it is computed there alone, for any number of clicks
+    at once. The impulse is spread bilinearly over the four cells around the click, which keeps its place in the cell.
     """
 
     def __init__(self, match_dim: int, context_dim: int) -> None:

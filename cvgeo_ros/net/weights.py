@@ -1,6 +1,8 @@
 """Weights on disk: safetensors with the configuration in the header, so that a file is all a robot needs."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import torch
@@ -46,5 +48,31 @@ def load_weights(path: Path) -> CrossViewLocator:
         model = CrossViewLocator(NetConfig.from_dict(json.loads(about["config"])))
         model.load_state_dict(tensors)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{path}: weights of another version of the network ({error}); train or fetch anew") from error
+        raise WeightsError(
+            f"{path}: weights of another version of the network ({error}); train or fetch anew"
+        ) from error
     return model.eval()
+
+
+def find_weights(model: str | Path) -> Path:
+    """Path of a shipped model's weights by name, or the path given where it names a file.
+
+    Shipped models lie in `models/` beside the package in a checkout, in `share/cvgeo_ros/models` of an ament prefix or
+    of the Python environment once installed.
+
+    Raises:
+        WeightsError: no such model.
+    """
+    if Path(model).suffix == ".safetensors":
+        return Path(model)
+    prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
+    folders = [Path(__file__).resolve().parents[2] / "models"]
+    folders += [Path(prefix) / "share" / "cvgeo_ros" / "models" for prefix in prefixes]
+    for folder in folders:
+        path = folder / f"{model}.safetensors"
+        if path.is_file():
+            return path
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.safetensors")})
+    raise WeightsError(
+        f"model {str(model)!r} is not shipped; known: {', '.join(known) or 'none'}; or give a .safetensors file"
+    )

@@ -1,0 +1,122 @@
+"""Evaluation on scenes by the protocols `prior`, `wide` and `blind`.
+
+The localizer sees the frame, the clicks, the map and what the protocol grants; truth reaches the scorer only.
+"""
+
+import math
+from collections.abc import Callable
+from enum import StrEnum
+from time import perf_counter
+
+import cv2
+import numpy as np
+
+from ..errors import SceneError
+from ..geo import PinholeCamera, compass_to_yaw, distance, enu_to_geodetic, open_store
+from ..localizer import Localizer, Prior
+from ..scene import FrameRecord, Scene
+from .metrics import Located
+
+POSITION_ERROR = 75.0
+"""Radius of the disc that the position prior's error is drawn from, m."""
+HEADING_ERROR = math.radians(5.0)
+"""Standard deviation of the heading prior's error."""
+
+
+class Protocol(StrEnum):
+    """What the localizer is told of a frame."""
+
+    PRIOR = "prior"
+    """Camera position within 75 m; heading (5 degrees noise), height and pitch where recorded."""
+    WIDE = "wide"
+    """No position; heading, height and pitch as above."""
+    BLIND = "blind"
+    """Nothing but the field of view."""
+
+
+def make_prior(record: FrameRecord, protocol: Protocol, rng: np.random.Generator) -> Prior:
+    """The prior that `protocol` grants for a frame.
+
+    Noise is drawn in every protocol alike, so that one seed gives one heading error in `prior` and `wide`.
+    """
+    heading_error = rng.normal(0.0, HEADING_ERROR)
+    radius, bearing = POSITION_ERROR * math.sqrt(rng.uniform()), rng.uniform(0, 2 * math.pi)
+    if protocol is Protocol.BLIND:
+        return Prior()
+    latitude = longitude = None
+    if protocol is Protocol.PRIOR:
+        if record.lat is None or record.lon is None:
+            raise SceneError(f"{record.file}: protocol 'prior' needs lat and lon in frames.csv; use 'wide'")
+        offset = [radius * math.cos(bearing), radius * math.sin(bearing)]
+        latitude, longitude = enu_to_geodetic(offset, (record.lat, record.lon)).tolist()
+    return Prior(
+        latitude=latitude,
+        longitude=longitude,
+        position_radius=POSITION_ERROR,
+        yaw=None if record.yaw is None else compass_to_yaw(record.yaw) + heading_error,
+        pitch=None if record.pitch is None else math.radians(record.pitch),
+        height=record.rel_alt,
+    )
+
+
+def evaluate_scene(
+    localizer: Localizer,
+    scene: Scene,
+    protocol: Protocol,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Located]:
+    """Locate all objects of a scene, a frame at a time.
+
+    Args:
+        localizer: its tile is set to the scene's map.
+        scene: with objects.
+        protocol: what the localizer is told.
+        seed: of the priors' errors.
+        progress: called with frames done and their number.
+
+    Raises:
+        SceneError: no objects, a frame that cannot be read, or no position where the protocol needs it.
+    """
+    if not scene.objects:
+        raise SceneError(f"{scene.root}: no objects to evaluate on; objects.json is missing or empty")
+    store = open_store(scene.map)
+    localizer.set_tile(store)
+    rng = np.random.default_rng(seed)
+    located: list[Located] = []
+    for index, record in enumerate(scene.frames):
+        prior = make_prior(record, protocol, rng)
+        objects = scene.objects_of(record.file)
+        if objects:
+            image = cv2.imread(str(scene.frames_dir / record.file), cv2.IMREAD_COLOR)
+            if image is None:
+                raise SceneError(f"{scene.frames_dir / record.file}: not a readable image")
+            frame = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+            camera = None
+            if record.hfov is not None:
+                camera = PinholeCamera.from_hfov(frame.shape[1], frame.shape[0], math.radians(record.hfov))
+            started = perf_counter()
+            answer = localizer.locate(frame, [item.click for item in objects], camera, prior)
+            latency = perf_counter() - started
+            for item, target in zip(objects, answer.targets, strict=True):
+                u0, v0, u1, v1 = item.bbox
+                truth = store.transform.pixel_to_geodetic([(u0 + u1) / 2, (v0 + v1) / 2])
+                located.append(
+                    Located(
+                        frame=item.frame,
+                        id=item.id,
+                        bbox=target.bbox,
+                        truth=item.bbox,
+                        error=float(distance([target.latitude, target.longitude], truth)),
+                        score=target.score,
+                        position_std=target.position_std,
+                        latitude=target.latitude,
+                        longitude=target.longitude,
+                        quality=item.quality,
+                        latency=latency,
+                    )
+                )
+        if progress is not None:
+            progress(index + 1, len(scene.frames))
+    store.close()
+    return located

@@ -1,0 +1,183 @@
+"""Features of a tile: encoded block by block when first needed, kept in bounded memory, served as windows."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import MapError
+from ..geo import GeoTransform, TileStore
+from ..net import CrossViewLocator, TileFeatures
+
+STRIDE = 8
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The tile resampled for matching: its own axes, square pixels on the ground, one feature cell per 8 x 8 of them.
+
+    Attributes:
+        gsd: metres over ground per raster pixel.
+        scale: (2,) tile pixels per raster pixel along u and v.
+        cells: (columns, rows) of the whole tile.
+    """
+
+    gsd: float
+    scale: tuple[float, float]
+    cells: tuple[int, int]
+
+    @classmethod
+    def of(cls, tile: TileStore, gsd: float) -> "Grid":
+        """Grid of a tile at `gsd`, taken at the tile's centre."""
+        along_u, along_v = tile.transform.gsd((tile.width / 2, tile.height / 2))
+        scale = (gsd / along_u, gsd / along_v)
+        size = (tile.width / scale[0] / STRIDE, tile.height / scale[1] / STRIDE)
+        return cls(gsd, scale, (math.ceil(size[0]), math.ceil(size[1])))
+
+    def to_tile(self, cells: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Cells (..., 2) (x, y) to tile pixels (u, v)."""
+        return cells * STRIDE * np.asarray(self.scale)
+
+    def from_tile(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Tile pixels (..., 2) (u, v) to cells (x, y)."""
+        return pixels / (STRIDE * np.asarray(self.scale))
+
+    def raster_transform(self, tile: TileStore) -> GeoTransform:
+        """Transform of the resampled tile."""
+        return tile.transform.window(0, 0, *self.scale)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Features of a rectangle of cells.
+
+    Attributes:
+        origin: (x, y) cell of the tile at the window's top-left corner.
+        features: (1, ., h, w) each.
+        void: (1, h, w) bool, cells without imagery.
+    """
+
+    origin: tuple[int, int]
+    features: TileFeatures
+    void: Tensor
+
+
+class FeatureCache:
+    """Feature blocks of one tile at any number of grids, least recently used first out."""
+
+    block = 64
+    """Cells a side."""
+    halo = 8
+    """Cells encoded around a block and cut off, so that blocks join without seams."""
+
+    def __init__(self, model: CrossViewLocator, tile: TileStore, limit: int) -> None:
+        """`limit`: bytes kept."""
+        self.model, self.tile, self.limit = model, tile, limit
+        self.device = next(model.parameters()).device
+        self.bytes = 0
+        self._blocks: OrderedDict[tuple[float, int, int], tuple[Tensor, Tensor, Tensor, Tensor]] = OrderedDict()
+        self._last: tuple[object, Window] | None = None
+        # Half precision halves the memory; descriptors are unit vectors, so nothing overflows.
+        self._kind = torch.float16
+
+    @property
+    def bytes_per_cell(self) -> int:
+        config = self.model.config
+        return 2 * (config.match_dim + config.context_dim + self.model.fusion.gated) + 1
+
+    def window(self, grid: Grid, x0: int, y0: int, x1: int, y1: int) -> Window:
+        """Features of the cells [x0, x1) x [y0, y1), clipped to the tile.
+
+        Raises:
+            MapError: the window is empty, or larger than the cache may hold.
+        """
+        x0, y0 = max(x0, 0), max(y0, 0)
+        x1, y1 = min(x1, grid.cells[0]), min(y1, grid.cells[1])
+        if x1 <= x0 or y1 <= y0:
+            raise MapError(f"{self.tile.tile_id}: the search window lies outside the map; check the position prior")
+        needed = (x1 - x0) * (y1 - y0) * self.bytes_per_cell
+        if needed > self.limit:
+            raise MapError(
+                f"{self.tile.tile_id}: searching {(x1 - x0) * STRIDE * grid.gsd:.0f} by "
+                f"{(y1 - y0) * STRIDE * grid.gsd:.0f} m needs {needed >> 20} MiB of features, {self.limit >> 20} MiB are allowed; give a position prior, "
+                "a smaller map or a larger cache"
+            )
+        key = (grid, x0, y0, x1, y1)
+        if self._last is not None and self._last[0] == key:
+            return self._last[1]
+        parts: tuple[list[list[Tensor]], ...] = ([], [], [], [])
+        for j in range(y0 // self.block, -(-y1 // self.block)):
+            rows: tuple[list[Tensor], ...] = ([], [], [], [])
+            for i in range(x0 // self.block, -(-x1 // self.block)):
+                top, left = max(y0 - j * self.block, 0), max(x0 - i * self.block, 0)
+                bottom, right = min(y1 - j * self.block, self.block), min(x1 - i * self.block, self.block)
+                for row, value in zip(rows, self._get(grid, i, j), strict=True):
+                    row.append(value[..., top:bottom, left:right])
+            for part, row in zip(parts, rows, strict=True):
+                part.append(row)
+        match, context, gated, void = (torch.cat([torch.cat(row, -1) for row in part], -2)[None] for part in parts)
+        features = TileFeatures(match.float(), context.float(), gated.float())
+        window = Window((x0, y0), features, void)
+        self._last = (key, window)
+        return window
+
+    def blocks(self, grid: Grid) -> Iterator[tuple[int, int]]:
+        """Block indices of the whole tile."""
+        for j in range(-(-grid.cells[1] // self.block)):
+            for i in range(-(-grid.cells[0] // self.block)):
+                yield i, j
+
+    def fill(self, grid: Grid, i: int, j: int) -> None:
+        """Encode one block now, if it is not there."""
+        self._get(grid, i, j)
+
+    def _get(self, grid: Grid, i: int, j: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        key = (grid.gsd, i, j)
+        if key in self._blocks:
+            self._blocks.move_to_end(key)
+            return self._blocks[key]
+        block = self._encode(grid, i, j)
+        self._blocks[key] = block
+        self.bytes += sum(t.nbytes for t in block)
+        while self.bytes > self.limit and len(self._blocks) > 1:
+            _, old = self._blocks.popitem(last=False)
+            self.bytes -= sum(t.nbytes for t in old)
+        return block
+
+    @torch.inference_mode()
+    def _encode(self, grid: Grid, i: int, j: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        side = self.block + 2 * self.halo
+        first = np.array([i, j], np.float64) * self.block - self.halo
+        (u0, v0), (u1, v1) = grid.to_tile(first), grid.to_tile(first + side)
+        image, valid = self.tile.read(float(u0), float(v0), float(u1), float(v1), (side * STRIDE, side * STRIDE))
+        inner = slice(self.halo, self.halo + self.block)
+        shown = valid.reshape(side, STRIDE, side, STRIDE).mean((1, 3)) > 0.5
+        void = torch.from_numpy(~shown[inner, inner]).to(self.device)
+        pixels = torch.from_numpy(fill_void(image, valid)).to(self.device).permute(2, 0, 1)[None].float() / 255
+        if bool(void.all()):
+            c = self.model.config
+            size = (self.block, self.block)
+            empty = [
+                torch.zeros(d, *size, dtype=self._kind) for d in (c.match_dim, c.context_dim, self.model.fusion.gated)
+            ]
+            return empty[0].to(self.device), empty[1].to(self.device), empty[2].to(self.device), void
+        features, _ = self.model.encode_tile(pixels, torch.tensor([grid.gsd], device=self.device))
+        match, context, gated = (
+            f[0, :, inner, inner].to(self._kind).contiguous()
+            for f in (features.match, features.context, features.gated)
+        )
+        return match.masked_fill(void, 0), context, gated, void
+
+
+def fill_void(image: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Paint pixels that show nothing with the mean colour of those that do, so that their edge is no feature."""
+    if valid.all() or not valid.any():
+        return image
+    out = image.copy()
+    out[~valid] = image[valid].mean(0).astype(np.uint8)
+    return out

@@ -1,0 +1,172 @@
+"""Localizer: `set_tile` once, `locate` many times; conventions in `types`."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import ClickError, ImageError, MapError, WeightsError
+from ..geo import PinholeCamera, TileStore
+from ..net import CrossViewLocator
+from ..net.weights import find_weights, load_weights
+from .features import STRIDE, FeatureCache
+from .placement import Placement, Placer, stage
+from .types import Localization, Prior, Target
+
+DEFAULT_HFOV = math.radians(66.0)
+
+
+class Localizer:
+    """Finds clicked objects of frames in a cached tile. Not thread-safe."""
+
+    def __init__(self, model: CrossViewLocator, cache_bytes: int = 512 << 20) -> None:
+        self.model = model.eval()
+        self.cache_bytes = cache_bytes
+        self.device = next(model.parameters()).device
+        self._placer: Placer | None = None
+
+    @property
+    def tile(self) -> TileStore | None:
+        """The tile that is searched."""
+        return None if self._placer is None else self._placer.tile
+
+    @classmethod
+    def load(cls, model: str | Path = "nano", device: str = "auto", cache_bytes: int = 512 << 20) -> "Localizer":
+        """A localizer with shipped weights (`nano`) or those of a .safetensors file.
+
+        Args:
+            model: name or path.
+            device: torch's name, or `auto` for a GPU where there is one.
+            cache_bytes: memory for tile features.
+
+        Raises:
+            WeightsError: weights missing or damaged, or no such device.
+        """
+        path = find_weights(model)
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            target = torch.device(device)
+            network = load_weights(path).to(target)
+        except (RuntimeError, AssertionError) as error:
+            raise WeightsError(f"device {device!r} cannot be used ({error}); use 'cpu' or 'auto'") from error
+        return cls(network, cache_bytes)
+
+    def set_tile(self, tile: TileStore) -> None:
+        """Search in `tile` from now on; its features are computed where needed and cached."""
+        self._placer = Placer(self.model, tile, FeatureCache(self.model, tile, self.cache_bytes))
+
+    def prepare(self, progress: Callable[[float], None] | None = None) -> None:
+        """Compute the features of the whole tile now; `progress` receives 0..1.
+
+        Raises:
+            MapError: no tile is set.
+        """
+        placer = self._require_placer()
+        grid = placer.grid()
+        blocks = list(placer.cache.blocks(grid))
+        for done, (i, j) in enumerate(blocks):
+            placer.cache.fill(grid, i, j)
+            if progress is not None:
+                progress((done + 1) / len(blocks))
+
+    @torch.inference_mode()
+    def locate(
+        self,
+        frame: NDArray[np.uint8],
+        clicks: ArrayLike,
+        camera: PinholeCamera | None = None,
+        prior: Prior = Prior(),  # noqa: B008  frozen
+    ) -> Localization:
+        """Locate clicked objects.
+
+        Args:
+            frame: (H, W, 3) RGB uint8.
+            clicks: (N, 2) frame pixels; on the right or lower border they count as inside.
+            camera: intrinsics; without them a horizontal field of view of 66 degrees is assumed.
+            prior: what is known of the camera. Unknown heading or height is searched for.
+
+        Raises:
+            ImageError: not an RGB image.
+            ClickError: a click that is not a number, or outside, or above the horizon; the message names it.
+            MapError: no tile, or the prior lies outside it.
+            CalibrationError: a camera of another size, or one that sees no ground.
+        """
+        placer = self._require_placer()
+        frame = check_frame(frame)
+        points = check_clicks(clicks, frame.shape[1], frame.shape[0])
+        if camera is None:
+            camera = PinholeCamera.from_hfov(frame.shape[1], frame.shape[0], DEFAULT_HFOV)
+        elif (camera.width, camera.height) != (frame.shape[1], frame.shape[0]):
+            camera = camera.scaled(frame.shape[1], frame.shape[0])
+        timings: dict[str, float] = {}
+        placement = placer.place(frame, points, camera, prior, timings)
+        with stage(timings, "head"):
+            targets = self._answer(placer.tile, placement, points)
+        x, y = placement.window.origin
+        h, w = placement.window.void.shape[-2:]
+        corners = placement.grid.to_tile(np.array([[x, y], [x + w, y + h]], np.float64))
+        return Localization(targets, placer.tile.tile_id, tuple(corners.reshape(-1).tolist()), timings)
+
+    def _require_placer(self) -> Placer:
+        if self._placer is None:
+            raise MapError("no map is loaded; call set_tile first (the parameter `map`, or the service load_map)")
+        return self._placer
+
+    def _answer(self, tile: TileStore, placement: Placement, clicks: NDArray[np.float64]) -> tuple[Target, ...]:
+        if not len(clicks):
+            return ()
+        cells = placement.rectified.cells(clicks)
+        moved = placement.on_window(cells) - placement.translation
+        to_tensor = lambda a: torch.from_numpy(np.asarray(a, np.float32)).to(self.device)[None]  # noqa: E731
+        answer = self.model.answer(
+            placement.features,
+            to_tensor(cells),
+            placement.window.features,
+            placement.votes,
+            to_tensor(moved),
+            placement.window.void,
+        )
+        origin = np.tile(np.asarray(placement.window.origin, np.float64), 2)
+        corners = answer.boxes.corners()[0].double().cpu().numpy() + origin
+        boxes = placement.grid.to_tile(corners.reshape(-1, 2, 2)).reshape(-1, 4)
+        boxes = np.clip(boxes, 0, [tile.width, tile.height] * 2)
+        metres = placement.grid.gsd * STRIDE
+        deviation = answer.peak.spread[0].cpu().numpy() * metres
+        scores = answer.score[0].sigmoid().cpu().numpy()
+        targets = []
+        for click, box, sigma, score in zip(clicks, boxes, deviation, scores, strict=True):
+            latitude, longitude = tile.transform.pixel_to_geodetic([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
+            targets.append(
+                Target(
+                    (float(click[0]), float(click[1])),
+                    float(score),
+                    tuple(box.tolist()),
+                    float(latitude),
+                    float(longitude),
+                    float(math.hypot(sigma, 0.5 * metres)),
+                    tile.transform.bounds(*box.tolist()),
+                )
+            )
+        return tuple(targets)
+
+
+def check_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The frame, if it is (H, W, 3) uint8 of some size; ImageError otherwise."""
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or min(frame.shape) < 1:
+        raise ImageError(f"frame of shape {frame.shape}, {frame.dtype}: expected (height, width, 3) uint8 RGB")
+    return frame
+
+
+def check_clicks(clicks: ArrayLike, width: int, height: int) -> NDArray[np.float64]:
+    """Clicks as (N, 2); ClickError names the first one that is not a number or lies outside the frame."""
+    points = np.asarray(clicks, np.float64).reshape(-1, 2)
+    for index, (u, v) in enumerate(points):
+        if not (math.isfinite(u) and math.isfinite(v)):
+            raise ClickError(f"click {index} at ({u}, {v}) is not a number; send finite pixel coordinates")
+        if not (0 <= u <= width and 0 <= v <= height):
+            raise ClickError(f"click {index} at ({u:g}, {v:g}) px is outside the frame of {width} x {height} px")
+    return points

@@ -1,0 +1,228 @@
+"""Placing a frame on the tile: rectify, encode, vote, align; headings and heights are searched where unknown."""
+
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..errors import MapError
+from ..geo import Attitude, PinholeCamera, TileStore
+from ..net import CrossViewLocator, consensus
+from ..net.consensus import Alignment, Votes
+from ..net.encoder import Features
+from .features import STRIDE, FeatureCache, Grid, Window, fill_void
+from .rectify import Rectified, lay_down
+from .types import Prior
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a rectified frame lies on the tile.
+
+    Attributes:
+        rectified: the frame on the ground.
+        features: its features.
+        grid, window: the part of the tile it was compared with.
+        votes: consensus over translations of the frame in the window.
+        translation: (2,) the translation chosen, (x, y) cells of the window.
+        alignment: the map fitted around it, frame cells to window cells; None where too little overlaps.
+    """
+
+    rectified: Rectified
+    features: Features
+    grid: Grid
+    window: Window
+    votes: Votes
+    translation: NDArray[np.float32]
+    alignment: Alignment | None
+
+    @property
+    def support(self) -> float:
+        """How well frame and tile agree, 0..1."""
+        return 0.0 if self.alignment is None else self.alignment.support
+
+    def on_window(self, cells: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Frame cells (N, 2) to window cells, by the alignment where there is one."""
+        if self.alignment is None:
+            return cells + self.translation
+        mapped = np.c_[cells, np.ones(len(cells))] @ self.alignment.matrix.double().cpu().numpy().T
+        return mapped[:, :2] / mapped[:, 2:]
+
+
+class Placer:
+    """Places frames on one tile."""
+
+    candidates = 5
+    """Translations that are examined more closely."""
+    headings = 24
+    """Headings tried where none is known: 15 degrees apart, within the rotations the descriptors are trained for."""
+    heights = tuple(40.0 * 1.3**k for k in range(9))
+    """Heights tried where none is known, metres: 40 to 326, a scale step of 1.3."""
+
+    def __init__(self, model: CrossViewLocator, tile: TileStore, cache: FeatureCache) -> None:
+        self.model, self.tile, self.cache = model, tile, cache
+        self.device = next(model.parameters()).device
+
+    def grid(self, zoom: float = 1.0) -> Grid:
+        """Grid at the network's own scale, or the tile's if that is coarser, times `zoom`."""
+        native = max(self.tile.transform.gsd((self.tile.width / 2, self.tile.height / 2)))
+        return Grid.of(self.tile, max(native, self.model.config.gsd) * zoom)
+
+    def place(
+        self,
+        frame: NDArray[np.uint8],
+        clicks: NDArray[np.float64],
+        camera: PinholeCamera,
+        prior: Prior,
+        timings: dict[str, float],
+    ) -> Placement:
+        """Place a frame: directly where heading and height are known, else by search.
+
+        Args:
+            frame: (H, W, 3) RGB uint8.
+            clicks: (N, 2) frame pixels, which the raster has to cover.
+            camera: of the frame's size.
+            prior: what is known.
+            timings: seconds by stage are added here.
+
+        Raises:
+            ClickError, CalibrationError: as `lay_down`.
+            MapError: the prior lies outside the tile, or the tile is too large to search whole.
+        """
+        if prior.yaw is not None and prior.height is not None:
+            return self._lay(frame, clicks, camera, prior, 1.0, timings)
+        placements = [
+            self._lay(frame, clicks, camera, guess, 1.0, timings)
+            for guess in self._search(frame, camera, prior, timings)
+        ]
+        return max(placements, key=lambda p: p.support)
+
+    def _search(
+        self, frame: NDArray[np.uint8], camera: PinholeCamera, prior: Prior, timings: dict[str, float]
+    ) -> list[Prior]:
+        """Best guesses of the unknown heading and height, from a sweep at half the resolution."""
+        step = 2 * math.pi / self.headings
+        yaws = [prior.yaw] if prior.yaw is not None else [k * step for k in range(self.headings)]
+        heights = [prior.height] if prior.height is not None else list(self.heights)
+        nothing = np.zeros((0, 2))
+        found: list[tuple[float, Placement, Prior]] = []
+        for yaw, height in itertools.product(yaws, heights):
+            guess = replace(prior, yaw=yaw, height=height)
+            placement = self._lay(frame, nothing, camera, guess, 2.0, timings)
+            found.append((placement.support, placement, guess))
+        found.sort(key=lambda item: -item[0])
+        refined: list[Prior] = []
+        for _, placement, guess in found[:4]:
+            if placement.alignment is None:
+                continue
+            refined.append(self._corrected(placement, guess))
+        return refined or [found[0][2]]
+
+    def _corrected(self, placement: Placement, guess: Prior) -> Prior:
+        """The guess with heading, height and position as the alignment has them."""
+        assert guess.yaw is not None and guess.height is not None
+        h, w = placement.rectified.valid.shape
+        middle = np.array([w / 2, h / 2]) / STRIDE
+        steps = placement.on_window(middle + np.array([[0, 0], [1, 0], [0, 1]]))
+        along = steps[1:] - steps[0]
+        # The raster's v axis points down, so a turn from u to v is clockwise on the ground.
+        turn = math.atan2(along[0, 1] - along[1, 0], along[0, 0] + along[1, 1])
+        scale = math.sqrt(abs(float(np.linalg.det(along))))
+        nadir = placement.on_window(placement.rectified.nadir[None] / STRIDE)[0] + placement.window.origin
+        latitude, longitude = self.tile.transform.pixel_to_geodetic(placement.grid.to_tile(nadir))
+        return replace(
+            guess,
+            yaw=guess.yaw - turn,
+            height=guess.height * min(max(scale, 0.7), 1.4),
+            latitude=float(latitude),
+            longitude=float(longitude),
+            position_radius=30.0,
+        )
+
+    def _lay(
+        self,
+        frame: NDArray[np.uint8],
+        clicks: NDArray[np.float64],
+        camera: PinholeCamera,
+        prior: Prior,
+        zoom: float,
+        timings: dict[str, float],
+    ) -> Placement:
+        """Rectify with a known heading and height, vote, and look closely at the best translations."""
+        assert prior.yaw is not None and prior.height is not None
+        attitude = Attitude(prior.yaw, -math.pi / 2 if prior.pitch is None else prior.pitch, prior.roll or 0.0)
+        grid = self.grid(zoom)
+        with stage(timings, "rectify"):
+            place = self._position(prior)
+            axes = self.tile.transform.jacobian(place) * np.asarray(grid.scale)
+            rectified = lay_down(
+                frame, clicks, camera, attitude, prior.height, axes, self.model.config.query_size * 5 // 4
+            )
+            grid = self.grid(zoom * round(rectified.gsd / grid.gsd))
+        with stage(timings, "frame"):
+            features = self._encode(rectified)
+        with stage(timings, "tile"):
+            window, allowed = self._window(grid, rectified, prior)
+        with stage(timings, "consensus"):
+            mask = torch.from_numpy(rectified.mask()).to(self.device)
+            votes = self.model.vote(features, mask[None], window.features, allowed)
+            translations, scores = consensus.peaks(votes, self.candidates, self.model.peak_radius)
+            best: tuple[float, int, Alignment | None] = (-math.inf, 0, None)
+            for k in range(translations.shape[1]):
+                if not math.isfinite(float(scores[0, k])):
+                    continue
+                fit = consensus.align(features.match[0], mask, window.features.match[0], translations[0, k])
+                support = fit.support if fit is not None else 0.0
+                if support > best[0]:
+                    best = (support, k, fit)
+        translation = translations[0, best[1]].cpu().numpy()
+        return Placement(rectified, features, grid, window, votes, translation, best[2])
+
+    def _encode(self, rectified: Rectified) -> Features:
+        pixels = fill_void(rectified.image, rectified.valid)
+        image = torch.from_numpy(pixels).to(self.device).permute(2, 0, 1)[None].float() / 255
+        features, _ = self.model.encode_frame(image, torch.tensor([rectified.gsd], device=self.device))
+        return features
+
+    def _window(self, grid: Grid, rectified: Rectified, prior: Prior) -> tuple[Window, torch.Tensor | None]:
+        """The part of the tile where the frame may lie, and the translations that the position prior allows."""
+        if prior.latitude is None or prior.longitude is None:
+            return self.cache.window(grid, 0, 0, *grid.cells), None
+        height, width = (s // STRIDE for s in rectified.valid.shape)
+        camera_cell = grid.from_tile(self._position(prior))
+        expected = camera_cell - rectified.nadir / STRIDE
+        # An unknown tilt moves the view by up to a fifth of the height (11 degrees).
+        slack = 0.2 * (prior.height or 0.0) if prior.pitch is None else 0.05 * (prior.height or 0.0)
+        radius = (prior.position_radius + slack) / (grid.gsd * STRIDE) + 1
+        low, high = np.floor(expected - radius).astype(int), np.ceil(expected + radius).astype(int)
+        window = self.cache.window(grid, int(low[0]), int(low[1]), int(high[0]) + width, int(high[1]) + height)
+        h, w = window.void.shape[-2:]
+        y, x = np.mgrid[0 : h + height - 1, 0 : w + width - 1]
+        offset = np.stack([x - (width - 1), y - (height - 1)], -1) + np.asarray(window.origin) - expected
+        allowed = np.linalg.norm(offset, axis=-1) <= radius
+        if not allowed.any():
+            raise MapError(f"{self.tile.tile_id}: the position prior lies outside the map; load the right map")
+        return window, torch.from_numpy(allowed).to(self.device)
+
+    def _position(self, prior: Prior) -> NDArray[np.float64]:
+        """Tile pixel of the prior's position, or the tile's centre."""
+        if prior.latitude is None or prior.longitude is None:
+            return np.array([self.tile.width / 2, self.tile.height / 2])
+        pixel = self.tile.transform.geodetic_to_pixel([prior.latitude, prior.longitude])
+        if not np.isfinite(pixel).all():
+            raise MapError(f"{self.tile.tile_id}: position {prior.latitude}, {prior.longitude} is far from the map")
+        return pixel
+
+
+@contextmanager
+def stage(timings: dict[str, float], name: str) -> Iterator[None]:
+    """Add the time spent inside to `timings[name]`, seconds."""
+    started = time.perf_counter()
+    yield
+    timings[name] = timings.get(name, 0.0) + time.perf_counter() - started

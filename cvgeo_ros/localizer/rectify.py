@@ -1,0 +1,103 @@
+"""Frames laid on the ground: from camera, attitude and height to a raster in the tile's axes and scale."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CalibrationError, ClickError
+from ..geo import Attitude, PinholeCamera, footprint, ground_to_frame, rectify
+
+STRIDE = 8
+
+
+@dataclass(frozen=True)
+class Rectified:
+    """A frame resampled to the tile's axes and ground sampling distance.
+
+    Attributes:
+        image: (h, w, 3) RGB uint8, h and w multiples of the stride.
+        valid: (h, w) bool, where the frame is seen.
+        gsd: metres per pixel.
+        to_frame: (3, 3) raster pixels to frame pixels.
+        nadir: (2,) raster pixel of the point below the camera; may lie outside.
+    """
+
+    image: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
+    gsd: float
+    to_frame: NDArray[np.float64]
+    nadir: NDArray[np.float64]
+
+    def mask(self) -> NDArray[np.float32]:
+        """(h / 8, w / 8) 1 where a cell shows nothing but the frame."""
+        h, w = self.valid.shape
+        shown = self.valid.reshape(h // STRIDE, STRIDE, w // STRIDE, STRIDE).mean((1, 3))
+        return (shown > 0.9).astype(np.float32)
+
+    def cells(self, clicks: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Frame pixels (N, 2) to raster cells (N, 2)."""
+        projected = np.c_[clicks, np.ones(len(clicks))] @ np.linalg.inv(self.to_frame).T
+        return projected[:, :2] / projected[:, 2:] / STRIDE
+
+
+def lay_down(
+    frame: NDArray[np.uint8],
+    clicks: NDArray[np.float64],
+    camera: PinholeCamera,
+    attitude: Attitude,
+    height: float,
+    axes: NDArray[np.float64],
+    size: int,
+) -> Rectified:
+    """Resample a frame to the ground in the axes of a tile.
+
+    The raster covers what the frame shows within a few heights of the camera, and the clicks; its sampling distance is
+    that of `axes`, doubled until it fits into `size` pixels.
+
+    Args:
+        frame: (H, W, 3) RGB uint8.
+        clicks: (N, 2) frame pixels.
+        camera: matching the frame's size.
+        attitude: of the camera.
+        height: metres above ground.
+        axes: (2, 2) d(east, north) / d(u, v) of the tile at the place, metres per raster pixel, square pixels.
+        size: largest side, pixels.
+
+    Raises:
+        ClickError: a click at or above the horizon.
+        CalibrationError: no ground in view.
+    """
+    to_frame = ground_to_frame(camera, attitude, height)
+    polygon = footprint(camera, attitude, height, max_range=3.0 * height)
+    if len(clicks):
+        on_ground = np.c_[clicks, np.ones(len(clicks))] @ np.linalg.inv(to_frame).T
+        for index in np.flatnonzero(on_ground[:, 2] <= 0):
+            raise ClickError(f"click {index} at {tuple(clicks[index])} px is above the horizon; click on the ground")
+        polygon = np.vstack([polygon, _within(on_ground[:, :2] / on_ground[:, 2:], 6.0 * height, clicks)])
+    in_axes = polygon @ np.linalg.inv(axes).T  # tile raster pixels from the point below the camera
+    low, high = in_axes.min(0), in_axes.max(0)
+    zoom = 1.0
+    while ((high - low) / zoom).max() > size:
+        zoom *= 2
+    # Sides in steps of 32 pixels: few distinct sizes keep the caches of the backends warm.
+    width, height_px = (math.ceil(s / zoom / 32) * 32 for s in high - low)
+    corner = (low + high) / 2 - np.array([width, height_px]) * zoom / 2
+    to_ground = np.eye(3)
+    to_ground[:2, :2] = axes * zoom
+    to_ground[:2, 2] = axes @ corner
+    image, valid = rectify(frame, to_frame, to_ground, (height_px, width))
+    if not valid.any():
+        raise CalibrationError("the frame shows no ground at this attitude and height; check pitch and rel_alt")
+    gsd = float(np.sqrt(abs(np.linalg.det(axes)))) * zoom
+    return Rectified(image, valid, gsd, to_frame @ to_ground, -corner / zoom)
+
+
+def _within(ground: NDArray[np.float64], reach: float, clicks: NDArray[np.float64]) -> NDArray[np.float64]:
+    for index in np.flatnonzero(np.linalg.norm(ground, axis=1) > reach):
+        raise ClickError(
+            f"click {index} at {tuple(clicks[index])} px looks {np.linalg.norm(ground[index]):.0f} m away, "
+            f"beyond {reach:.0f} m (six times the height); click nearer to the camera"
+        )
+    return ground
