@@ -16,6 +16,20 @@ from numpy.typing import ArrayLike, NDArray
 from cvgeo_ros.draw import canvas
 from cvgeo_ros.draw.canvas import Picture, colour
 
+__all__ = [
+    "Box",
+    "MapView",
+    "Picture",
+    "Store",
+    "colour",
+    "draw_boxes",
+    "draw_clicks",
+    "map_view",
+    "scale_bar",
+    "side_by_side",
+    "view_window",
+]
+
 Box = tuple[float, float, float, float]
 
 

@@ -8,6 +8,7 @@ import yaml  # type: ignore[import-untyped]
 from sensor_msgs.msg import CameraInfo
 
 from cvgeo_ros.errors import CalibrationError
+from cvgeo_ros.geo.camera import PinholeCamera
 
 
 def info_from_hfov(width: int, height: int, hfov: float | None) -> CameraInfo:
@@ -20,10 +21,10 @@ def info_from_hfov(width: int, height: int, hfov: float | None) -> CameraInfo:
     info = CameraInfo(width=width, height=height, distortion_model="plumb_bob", d=[0.0] * 5)
     if hfov is None:
         return info
-    focal = width / 2 / math.tan(math.radians(hfov) / 2)
-    info.k = [focal, 0.0, width / 2, 0.0, focal, height / 2, 0.0, 0.0, 1.0]
+    k = PinholeCamera.from_hfov(width, height, math.radians(hfov)).to_matrix()
+    info.k = k
     info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
-    info.p = [focal, 0.0, width / 2, 0.0, 0.0, focal, height / 2, 0.0, 0.0, 0.0, 1.0, 0.0]
+    info.p = [*k[0:3], 0.0, *k[3:6], 0.0, *k[6:9], 0.0]
     return info
 
 

@@ -68,7 +68,7 @@ class CameraNode(Node):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("camera", **options)
-        self._parameters = get = Parameters(self, SPECS, lambda: "is read when the node starts")
+        self._settings = get = Parameters(self, SPECS, lambda: "is read when the node starts")
         self._source = open_source(
             get.text("source"),
             get.text("telemetry"),
@@ -105,7 +105,7 @@ class CameraNode(Node):
 
     def _report(self) -> Report:
         values = {
-            "source": self._parameters.text("source"),
+            "source": self._settings.text("source"),
             "image_rate_hz": f"{self._rate.hertz(self._now()):.2f}",
             **{key: str(count) for key, count in self._counts.items()},
         }
@@ -135,11 +135,11 @@ class CameraNode(Node):
             self._source.close()
 
     def _wait_for_start(self) -> None:
-        wanted = self._parameters.count("wait_for_subscribers")
+        wanted = self._settings.count("wait_for_subscribers")
         while not self._stop.is_set() and self._subscribers() < wanted:
             self._status = (DiagnosticStatus.OK, f"waiting for {wanted} subscribers, {self._subscribers()} so far")
             self._stop.wait(0.02)
-        self._sleep_until(self._now() + self._parameters.nanoseconds("start_delay"))
+        self._sleep_until(self._now() + self._settings.nanoseconds("start_delay"))
 
     def _subscribers(self) -> int:
         return self._image.get_subscription_count() + self._compressed.get_subscription_count()
@@ -154,11 +154,11 @@ class CameraNode(Node):
         self._status = (DiagnosticStatus.OK, "playing")
         while not self._stop.is_set():
             played = self._play_once()
-            if not self._parameters.flag("loop"):
+            if not self._settings.flag("loop"):
                 self._tell(DiagnosticStatus.OK, "end of the source")
                 return
             if played == 0:
-                raise CvgeoError(f"{self._parameters.text('source')}: no image of it can be read")
+                raise CvgeoError(f"{self._settings.text('source')}: no image of it can be read")
             self._source.rewind()
 
     def _play_once(self) -> int:
@@ -187,7 +187,7 @@ class CameraNode(Node):
         return played
 
     def _gap(self, previous: float | None, stamp: float | None) -> int:
-        rate = self._parameters.number("rate")
+        rate = self._settings.number("rate")
         if rate > 0.0:
             return round(NANOSECONDS / rate)
         if previous is None or stamp is None:
@@ -195,7 +195,7 @@ class CameraNode(Node):
         return round(max(stamp - previous, 0.0) * NANOSECONDS)
 
     def _play_live(self) -> None:
-        name = self._parameters.text("source")
+        name = self._settings.text("source")
         back_off = 0.5
         due = 0
         self._source.rewind()
@@ -212,13 +212,13 @@ class CameraNode(Node):
             if self._status[0] != DiagnosticStatus.OK or self._counts["images"] == 0:
                 self._status = (DiagnosticStatus.OK, "streaming")
             back_off = 0.5
-            rate = self._parameters.number("rate")
+            rate = self._settings.number("rate")
             if now >= due:
                 self._publish(picture, now)
                 due = now + round(0.9 * NANOSECONDS / rate) if rate > 0.0 else 0
 
     def _publish(self, picture: Picture, now: int) -> None:
-        header = Header(stamp=to_time(now), frame_id=self._parameters.text("frame_id"))
+        header = Header(stamp=to_time(now), frame_id=self._settings.text("frame_id"))
         record = picture.record
         if record is not None:
             self._publish_telemetry(record, header)
@@ -251,12 +251,12 @@ class CameraNode(Node):
     def _hfov(self, record: FrameRecord | None) -> float | None:
         if record is not None and record.hfov is not None:
             return record.hfov
-        return self._parameters.known("hfov")
+        return self._settings.known("hfov")
 
     def _compress(self, picture: Picture, header: Header) -> CompressedImage:
         if picture.encoded is not None:
             return to_compressed(picture.encoded, header, "png" if picture.name.lower().endswith(".png") else "jpeg")
-        quality = self._parameters.count("jpeg_quality")
+        quality = self._settings.count("jpeg_quality")
         _, jpeg = cv2.imencode(".jpg", picture.bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
         return to_compressed(np.asarray(jpeg, np.uint8).tobytes(), header)
 

@@ -69,14 +69,6 @@ class Clicks:
     ids: tuple[str, ...]
     points: NDArray[np.float64]
 
-    def inside(self, width: int, height: int) -> NDArray[np.float64]:
-        """Return the points with those exactly on the right or lower edge moved just inside.
-
-        rqt_image_view reports x = width for a click on the last column's outer edge.
-        """
-        edge = np.array([width, height], np.float64)
-        return np.where(self.points == edge, np.nextafter(edge, 0.0), self.points)
-
 
 def clicks_from(message: Point | PointStamped | TargetClickArray) -> Clicks:
     """Return the clicks of a point (newest image), a stamped point or an array; missing ids become positions.
@@ -172,7 +164,8 @@ def to_tile_info(tile: TileStore, stamp: Time) -> TileInfo:
 
 def position_from_fix(message: NavSatFix) -> tuple[float, float, float] | None:
     """Return latitude, longitude (deg) and the horizontal standard deviation (m, NaN = unknown); None without a fix."""
-    if message.status.status < NavSatStatus.STATUS_FIX or not _is_place(message.latitude, message.longitude):
+    # STATUS_UNKNOWN, the default, is what drivers send that never set it.
+    if message.status.status == NavSatStatus.STATUS_NO_FIX or not _is_place(message.latitude, message.longitude):
         return None
     known = message.position_covariance_type != NavSatFix.COVARIANCE_TYPE_UNKNOWN
     return message.latitude, message.longitude, _std(message.position_covariance, (0, 4)) if known else math.nan

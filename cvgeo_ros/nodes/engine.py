@@ -95,7 +95,7 @@ class Engine:
         camera = priors.camera(frame, width, height)
         prior = priors.at(frame, self._parameters)
         converted = time.perf_counter()
-        found = self._core.locate(rgb, clicks.inside(width, height), camera, prior)
+        found = self._core.locate(rgb, clicks.points, camera, prior)
         seconds = {
             "conversion": converted - started,
             "inference": time.perf_counter() - converted,

@@ -68,16 +68,16 @@ class LocalizerNode(LifecycleNode):
     def __init__(self, load: Callable[[str, str, int], Localizer] = Localizer.load, **options: Any) -> None:
         super().__init__("localizer", **options)
         self._load = load
-        self._parameters = Parameters(self, SPECS, self._held)
+        self._settings = Parameters(self, SPECS, self._held)
         self._engine: Engine | None = None
         self._outputs: TargetPublishers | None = None
         self._own_services: list[Any] = []
         self._own_subscriptions: list[Any] = []
-        self._history = FrameHistory(self._parameters.count("history_bytes"))
+        self._history = FrameHistory(self._settings.count("history_bytes"))
         self._priors = priors.Priors()
         self._health = Health()
         self._diagnostics = Diagnostics(self, self._report)
-        if self._parameters.flag("autostart"):
+        if self._settings.flag("autostart"):
             self._start_timer = self.create_timer(0.0, self._autostart)
 
     def _autostart(self) -> None:
@@ -92,7 +92,8 @@ class LocalizerNode(LifecycleNode):
 
     @property
     def _state(self) -> str:
-        return str(self._state_machine.current_state[1])
+        # While the node activates, the first requests may already come.
+        return "active" if self._own_subscriptions else str(self._state_machine.current_state[1])
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -114,7 +115,7 @@ class LocalizerNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load weights and map; fails, and can be tried again, where either cannot be loaded."""
-        get = self._parameters
+        get = self._settings
         try:
             core = self._load(get.text("model"), get.text("device"), get.count("cache_bytes"))
             self._engine = Engine(core, get)
@@ -138,7 +139,7 @@ class LocalizerNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe."""
         result = super().on_activate(state)
-        self._history = FrameHistory(self._parameters.count("history_bytes"))
+        self._history = FrameHistory(self._settings.count("history_bytes"))
         self._priors = priors.Priors()
         self._subscribe()
         return result
@@ -168,10 +169,10 @@ class LocalizerNode(LifecycleNode):
         if self._outputs is not None:
             self._outputs.destroy()
         self._engine = self._outputs = None
-        self._history = FrameHistory(self._parameters.count("history_bytes"))
+        self._history = FrameHistory(self._settings.count("history_bytes"))
 
     def _subscribe(self) -> None:
-        get = self._parameters
+        get = self._settings
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy[get.text("image_reliability").upper()])
         compressed = get.text("image_transport") == "compressed"
         images, clicks, vehicle = (MutuallyExclusiveCallbackGroup() for _ in range(3))
@@ -258,7 +259,7 @@ class LocalizerNode(LifecycleNode):
     def _locate(self, engine: Engine, clicks: conversions.Clicks, frame: Frame | None, received: int) -> GeoTargetArray:
         """Locate clicks that were received (ns) in a frame, None: one of the history, and publish the answer."""
         assert self._outputs is not None
-        get = self._parameters
+        get = self._settings
         if frame is None:
             frame = self._history.find(clicks.stamp, get.nanoseconds("stamp_slop"), get.number("frame_timeout"))
         started = self._now()

@@ -62,7 +62,7 @@ class VisualizerNode(Node):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("visualizer", **options)
-        self._parameters = get = Parameters(self, SPECS, lambda: "is read when the node starts")
+        self._settings = get = Parameters(self, SPECS, lambda: "is read when the node starts")
         self._store: TileStore | None = open_store(get.text("map")) if get.text("map") else None
         self._tile: TileInfo | None = None
         self._history = FrameHistory(get.count("history_bytes"))
@@ -78,8 +78,8 @@ class VisualizerNode(Node):
     def _follow_viewers(self) -> None:
         watched = self._frame_out.get_subscription_count() > 0
         if watched and self._images is None:
-            compressed = self._parameters.text("image_transport") == "compressed"
-            reliability = ReliabilityPolicy[self._parameters.text("image_reliability").upper()]
+            compressed = self._settings.text("image_transport") == "compressed"
+            reliability = ReliabilityPolicy[self._settings.text("image_reliability").upper()]
             self._images = self.create_subscription(
                 CompressedImage if compressed else Image,
                 "image/compressed" if compressed else "image",
@@ -90,7 +90,7 @@ class VisualizerNode(Node):
         elif not watched and self._images is not None:
             self.destroy_subscription(self._images)
             self._images = None
-            self._history = FrameHistory(self._parameters.count("history_bytes"))
+            self._history = FrameHistory(self._settings.count("history_bytes"))
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._history.add(Frame(message, int(self.get_clock().now().nanoseconds)))
@@ -114,7 +114,7 @@ class VisualizerNode(Node):
         if self._images is None:
             return
         stamp = to_nanoseconds(message.header.stamp)
-        frame = self._history.find(stamp, 0, self._parameters.number("frame_timeout"))
+        frame = self._history.find(stamp, 0, self._settings.number("frame_timeout"))
         clicks = [(target.click.x, target.click.y) for target in message.targets]
         picture = draw.draw_clicks(frame.rgb(), clicks, _names(message), _scores(message))
         self._frame_out.publish(to_image(picture, message.header))
@@ -123,12 +123,12 @@ class VisualizerNode(Node):
         store = self._store
         if store is None or store.tile_id != message.tile_id or not self._tile_out.get_subscription_count():
             return
-        size = self._parameters.count("tile_size")
+        size = self._settings.count("tile_size")
         boxes = np.array([target.bbox for target in message.targets], np.float64).reshape(-1, 4)
         gsd = max(store.transform.gsd(boxes.reshape(-1, 2, 2).mean(axis=(0, 1)) if len(boxes) else (0.0, 0.0)))
         shape = (size * 3 // 4, size)
         window = draw.view_window(
-            store.width, store.height, boxes, shape, least=self._parameters.number("tile_extent") / gsd
+            store.width, store.height, boxes, shape, least=self._settings.number("tile_extent") / gsd
         )
         view = draw.map_view(store, window, shape)
         captions = [f"{target.score:.2f}  ±{target.position_std:.1f} m" for target in message.targets]
@@ -143,8 +143,8 @@ class VisualizerNode(Node):
         low, high = tile.bounds.min_pt, tile.bounds.max_pt
         width = (high.longitude - low.longitude) % 360.0
         origin = ((low.latitude + high.latitude) / 2, (low.longitude + width / 2 + 180.0) % 360.0 - 180.0)
-        header = Header(stamp=message.header.stamp, frame_id=self._parameters.text("map_frame"))
-        seconds = self._parameters.number("marker_lifetime")
+        header = Header(stamp=message.header.stamp, frame_id=self._settings.text("map_frame"))
+        seconds = self._settings.number("marker_lifetime")
         lifetime = Duration(sec=int(seconds), nanosec=int(seconds % 1.0 * 1e9))
         markers = [Marker(header=header, action=Marker.DELETEALL)]
         for index, target in enumerate(message.targets):
