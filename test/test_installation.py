@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 EXECUTABLES = ("camera", "cvgeo", "localizer", "visualizer")
 USE = """
 import cvgeo_ros, cvgeo_ros.errors
+from cvgeo_ros.nodes.camera import main as camera
+from cvgeo_ros.nodes.localizer import main as localizer
+from cvgeo_ros.nodes.visualizer import main as visualizer
 from cvgeo_ros.msg import GeoTargetArray
 from cvgeo_ros.srv import LocateTargets
 from rclpy.serialization import deserialize_message, serialize_message
@@ -87,9 +90,10 @@ def test_colcon_build(source: Path, env: dict[str, str]) -> None:
     prefix = workspace / "install" / "cvgeo_ros"
     check_prefix(prefix, source)
     assert os.access(prefix / "bin" / "cvgeo", os.X_OK)
-    sourced = f'. install/setup.sh && exec "{sys.executable}" -c "$0"'
-    origins = run("bash", "-c", sourced, USE, cwd=workspace, env=env).splitlines()[-2:]
+    sourced = '. install/setup.sh && exec "$0" "$@"'
+    origins = run("bash", "-c", sourced, sys.executable, "-c", USE, cwd=workspace, env=env).splitlines()[-2:]
     assert all(Path(origin).is_relative_to(prefix) for origin in origins)
+    assert "demo" in run("bash", "-c", sourced, "cvgeo", "--help", cwd=workspace, env=env)
 
 
 def test_pip_install(source: Path, env: dict[str, str], tmp_path: Path) -> None:
@@ -103,3 +107,4 @@ def test_pip_install(source: Path, env: dict[str, str], tmp_path: Path) -> None:
     env = env | {"PYTHONPATH": site_packages, "LD_LIBRARY_PATH": libraries}
     origins = run(sys.executable, "-c", USE, cwd=tmp_path, env=env).splitlines()[-2:]
     assert all(Path(origin).is_relative_to(tmp_path) for origin in origins)
+    assert "demo" in run(tmp_path / "bin" / "cvgeo", "--help", cwd=tmp_path, env=env)
