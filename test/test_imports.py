@@ -12,21 +12,24 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cvgeo_ros"
 ARROWS: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
+    "share": set(),
     "geo": {"errors"},
-    "net": {"errors"},
+    "net": {"errors", "share"},
     "vehicle": {"errors", "geo"},
     "scene": {"errors", "geo"},
     "localizer": {"errors", "geo", "net"},
     "place": {"errors", "geo", "net"},
     "draw": {"errors", "geo", "localizer"},
-    "nodes": {"draw", "errors", "geo", "localizer", "msg", "place", "scene", "srv", "vehicle"},
-    "learn": {"draw", "errors", "geo", "localizer", "net", "place", "scene"},
+    "nodes": {"draw", "errors", "geo", "localizer", "msg", "place", "scene", "share", "srv", "vehicle"},
+    "learn": {"draw", "errors", "geo", "localizer", "net", "place", "scene", "share"},
+    "demo": {"draw", "errors", "geo", "learn", "localizer", "msg", "nodes", "scene", "share"},
 }
 ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy", "tf2_ros"}
 LEARNS = {"safetensors", "timm", "torch", "torchvision"}
 EARTH = {"mercantile", "pyproj", "rasterio"}
-# Part of the package: libraries it must not know of. Only nodes and the command line speak ROS.
+# Part of the package: libraries it must not know of. Only nodes, the demo and the command line speak ROS.
 FOREIGN: dict[str, set[str]] = {
+    "share": ROS | LEARNS | EARTH,
     "geo": ROS | LEARNS,
     "net": ROS | EARTH,
     "vehicle": ROS | LEARNS,

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 from sensor_msgs.msg import CameraInfo
 
 from cvgeo_ros.errors import CalibrationError
