@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from cvgeo_ros.errors import SceneError
 
@@ -71,13 +71,13 @@ class SceneObject(BaseModel):
         quality: "A" where the extent is beyond doubt, else "B".
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     frame: str = Field(min_length=1)
     id: str = Field(min_length=1)
     click: tuple[float, float]
     bbox: tuple[float, float, float, float]
-    cls: str = Field(alias="class", default="object")
+    cls: str = Field(default="object", validation_alias=AliasChoices("class", "cls"), serialization_alias="class")
     quality: Literal["A", "B"] = "A"
 
     @model_validator(mode="after")
@@ -185,7 +185,8 @@ def read_telemetry(path: str | Path) -> list[FrameRecord]:
             raise SceneError(f"{path}: line {reader.line_num}: {_first_problem(error)}") from error
         if record.file in first_line:
             raise SceneError(
-                f"{path}: line {reader.line_num}: field 'file': {record.file} is already on line {first_line[record.file]}"
+                f"{path}: line {reader.line_num}: field 'file': "
+                f"{record.file} is already on line {first_line[record.file]}"
             )
         first_line[record.file] = reader.line_num
         records.append(record)

@@ -49,8 +49,8 @@ class Options:
 
     views: int = 2
     frame_size: tuple[int, int] = (960, 540)
-    resolution: float = 0.15
-    extent: float = 400.0
+    resolution: float = 0.2
+    extent: float = 360.0
 
 
 def write_world(folder: Path, seed: int, options: Options = Options()) -> None:

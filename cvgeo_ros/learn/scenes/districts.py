@@ -25,7 +25,7 @@ def dense_asia(builder: WorldBuilder, block: Polygon) -> None:
         return
     builder.patch(inner, "concrete" if rng.random() < 0.6 else "yard", 0.12)
     developer, run = int(rng.integers(1 << 30)), 0
-    for plot in plots(inner, rng, (4.4, 8.5), rng.uniform(0, 2.5)):
+    for plot in plots(inner, rng, (4.4, 8.5), rng.uniform(0, 2.5), rng.uniform(13, 22)):
         if run == 0:
             developer, run = int(rng.integers(1 << 30)), int(rng.choice([1, 1, 2, 3, 5, 8]))
         run -= 1
@@ -91,7 +91,7 @@ def suburb(builder: WorldBuilder, block: Polygon) -> None:
     if len(inner) < 3:
         return
     frontage = rng.uniform(13, 20)
-    for plot in plots(inner, rng, (frontage, frontage * 1.25), 0.0):
+    for plot in plots(inner, rng, (frontage, frontage * 1.25), 0.0, 32.0):
         _garden_plot(builder, plot, float(rng.uniform(0.28, 0.42)), 0.12)
 
 

@@ -4,6 +4,7 @@ Convention:
     Points are (x, y) in metres, x east and y north. Polygons are (N, 2), convex, counter-clockwise.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -166,23 +167,28 @@ def subdivide(
     return parts, cuts
 
 
-def plots(block: Polygon, rng: np.random.Generator, frontage: tuple[float, float], alley: float) -> list[Polygon]:
-    """Cut a block into two rows of plots, back to back, as towns do.
+def plots(
+    block: Polygon, rng: np.random.Generator, frontage: tuple[float, float], alley: float, depth: float = 1e9
+) -> list[Polygon]:
+    """Cut a block into rows of plots, back to back, as towns do.
 
     Args:
         block: The block.
         rng: Source of chance.
         frontage: Range of plot widths along the street, m.
-        alley: Gap between the two rows, m.
+        alley: Gap between two rows, m.
+        depth: Wanted depth of a plot, m; a block at least 20 m wide has two rows or more.
     """
     box = bounding_box(block)
     along, across = axes(box.angle)
-    shift = box.centre + across * box.width * rng.uniform(-0.08, 0.08)
-    rows = [clip(block, shift + across * alley / 2, across), clip(block, shift - across * alley / 2, -across)]
-    if box.width < 20:
-        rows = [block]
+    count = 1 if box.width < 20 else max(2, round(box.width / depth))
+    middle = float(box.centre @ across)
+    edges = middle + box.width * (np.arange(count + 1) / count - 0.5)
+    edges[1:-1] += rng.uniform(-0.12, 0.12, count - 1) * box.width / count
+    edges[[0, -1]] += (-1.0, 1.0)
     result: list[Polygon] = []
-    for row in rows:
+    for low, high in itertools.pairwise(edges):
+        row = clip(clip(block, across * (low + alley / 2), across), across * (high - alley / 2), -across)
         if len(row) < 3:
             continue
         position, end = (row @ along).min(), (row @ along).max()

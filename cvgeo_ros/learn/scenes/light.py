@@ -76,31 +76,44 @@ def illuminate(surface: Surface, light: Daylight) -> LitSurface:
     """Shade slopes, cast shadows and darken narrow gaps."""
     height = surface.height
     shade = _shadow_height(surface, light)
-    lit = np.clip(1.0 - (shade - height - np.float32(0.12)) / np.float32(light.softness), 0, 1)
-    lit = cv2.blur(lit, (3, 3))
+    # Whole-raster arithmetic is the cost of a world, so it works in place.
+    lit = height - shade
+    lit *= np.float32(1.0 / light.softness)
+    lit += np.float32(1.0 + 0.12 / light.softness)
+    lit = np.asarray(cv2.blur(np.clip(lit, 0, 1, out=lit), (3, 3)), np.float32)
 
-    slope_x = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=1 / (8 * surface.resolution))
-    slope_y = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=-1 / (8 * surface.resolution))
+    slope_x = np.asarray(cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=1 / (8 * surface.resolution)), np.float32)
+    slope_y = np.asarray(cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=-1 / (8 * surface.resolution)), np.float32)
+    # A step between roofs is a wall, not a slope: it must not shade the cells at its rim. Crowns are all steps.
     tree = surface.kind == TREE
-    steep = np.where(tree, np.float32(0.55), np.float32(1.0))
-    limit = np.where(tree, np.float32(2.5), np.float32(1.3))
-    # A step between roofs is a wall, not a slope: it must not shade the cells at its rim.
     wall = (np.maximum(np.abs(slope_x), np.abs(slope_y)) > 1.6) & ~tree
-    slope_x = np.where(wall, 0, np.clip(slope_x, -limit, limit) * steep)
-    slope_y = np.where(wall, 0, np.clip(slope_y, -limit, limit) * steep)
+    for slope in (slope_x, slope_y):
+        slope[wall] = 0
+        slope[tree] = np.clip(slope[tree], -2.5, 2.5) * np.float32(0.55)
     sun = light.towards_sun
-    facing = (np.float32(sun[2]) - slope_x * np.float32(sun[0]) - slope_y * np.float32(sun[1])) / np.sqrt(
-        1 + slope_x * slope_x + slope_y * slope_y
-    )
-    direct = np.clip(facing / np.float32(sun[2]), 0, 1.5) * lit * np.float32(light.direct)
+    direct = slope_x * np.float32(-sun[0] / sun[2])
+    direct -= slope_y * np.float32(sun[1] / sun[2])
+    direct += np.float32(1)
+    slope_x *= slope_x
+    slope_y *= slope_y
+    slope_x += slope_y
+    slope_x += np.float32(1)
+    direct /= np.sqrt(slope_x, out=slope_x)
+    np.clip(direct, 0, 1.5, out=direct)
+    direct *= lit
+    direct *= np.float32(light.direct)
 
     small = cv2.resize(height, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     size = max(3, int(5.0 / (4 * surface.resolution)) | 1)
-    around = cv2.resize(cv2.blur(small, (size, size)), height.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    ambient = np.clip(1.0 - np.float32(0.06) * np.clip(around - height, 0, 8), 0.5, 1.0) * np.float32(1 - light.direct)
+    ambient = np.asarray(cv2.resize(cv2.blur(small, (size, size)), height.shape[::-1]), np.float32)
+    ambient -= height
+    ambient *= np.float32(-0.06)
+    ambient += np.float32(1)
+    np.clip(ambient, 0.52, 1.0, out=ambient)
+    ambient *= np.float32(1.0 - light.direct)
 
     channels = [
-        cv2.multiply(colour, direct * np.float32(of_sun) + ambient * np.float32(of_sky), dtype=cv2.CV_8U)
+        cv2.multiply(colour, cv2.addWeighted(direct, of_sun, ambient, of_sky, 0.0), dtype=cv2.CV_8U)
         for colour, of_sun, of_sky in zip(cv2.split(surface.albedo), light.sun, light.sky, strict=True)
     ]
     image = np.asarray(cv2.merge(channels), np.uint8)
@@ -126,6 +139,8 @@ def _shadow_height(surface: Surface, light: Daylight) -> NDArray[np.float32]:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        shade = np.maximum(shade, moved - np.float32(reach * drop))
+        lowered = np.asarray(moved, np.float32)
+        lowered -= np.float32(reach * drop)
+        shade = np.maximum(shade, lowered)
         reach *= 2
     return shade

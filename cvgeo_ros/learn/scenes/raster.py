@@ -147,12 +147,15 @@ class _Painter:
             name: np.array([getattr(m, name) for m in MATERIALS.values()] + [0.0] * (256 - len(MATERIALS)), np.float32)
             for name in ("fine", "middle", "coarse", "hue")
         }
-        gain = np.float32(1) + cv2.LUT(self.material, table["fine"]) * self.fine
-        gain += cv2.LUT(self.material, table["middle"]) * self.middle
-        gain += cv2.LUT(self.material, table["coarse"]) * self.coarse
-        drift = cv2.LUT(self.material, table["hue"]) * self.hue
-        for channel, sign in enumerate((1.0, 0.2, -1.2)):
-            self.albedo[:, :, channel] = np.clip(self.albedo[:, :, channel] * (gain + np.float32(sign) * drift), 0, 255)
+        gain = cv2.multiply(cv2.LUT(self.material, table["fine"]), self.fine)
+        gain = cv2.add(gain, cv2.multiply(cv2.LUT(self.material, table["middle"]), self.middle))
+        gain = cv2.add(gain, cv2.multiply(cv2.LUT(self.material, table["coarse"]), self.coarse))
+        drift = cv2.multiply(cv2.LUT(self.material, table["hue"]), self.hue)
+        channels = [
+            cv2.multiply(colour, cv2.addWeighted(gain, 1.0, drift, share, 1.0), dtype=cv2.CV_8U)
+            for colour, share in zip(cv2.split(self.albedo), (1.0, 0.2, -1.2), strict=True)
+        ]
+        self.albedo = np.asarray(cv2.merge(channels), np.uint8)
 
     def _window(self, box: Box) -> tuple[tuple[slice, slice], NDArray[np.float32], NDArray[np.float32]] | None:
         """Return the raster window of a box and its cells' coordinates along and across the box, m."""
@@ -183,7 +186,7 @@ class _Painter:
     ) -> None:
         mask = mask & (height > self.height[window])
         np.copyto(self.height[window], height, where=mask)
-        np.copyto(self.albedo[window], np.clip(colour, 0, 255).astype(np.uint8), where=mask[:, :, None])
+        self.albedo[window][mask] = np.minimum(np.maximum(colour[mask], 0), 255).astype(np.uint8)
         self.kind[window][mask] = kind
         if kind != VEHICLE:
             self.ids[window][mask] = key
@@ -207,7 +210,7 @@ class _Painter:
             height = roof.eave + rise * np.clip(0.5 + t / (2 * b), 0, 1)
         else:
             height = np.full_like(s, roof.eave)
-        tone = 1 + np.float32(0.035) * fine + np.float32(0.05) * middle
+        tone = 1 + np.float32(0.025) * fine + np.float32(0.03) * middle
         if roof.texture == "tile":
             tone *= 1 + np.float32(0.06) * np.sin(t * np.float32(2 * np.pi / 0.5))
             if roof.kind == "gable":
@@ -245,8 +248,8 @@ class _Painter:
         found = self._window(box)
         if found is None:
             return
-        window, s, t = found
-        s, t = s / np.float32(box.length / 2), np.abs(t) / np.float32(box.width / 2)
+        window, along, across = found
+        s, t = along / np.float32(box.length / 2), np.abs(across) / np.float32(box.width / 2)
         mask = (np.abs(s) <= 1) & (t <= 1 - 0.25 * np.clip(np.abs(s) - 0.8, 0, 1))
         colour = np.broadcast_to(np.array(vehicle.colour, np.float32), (*s.shape, 3)).copy()
         if box.length > 6:
