@@ -1,8 +1,6 @@
 """Weights on disk: safetensors with the configuration in the header, so that a file is all a robot needs."""
 
 import json
-import os
-import sys
 from pathlib import Path
 
 import torch
@@ -10,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..errors import WeightsError
+from ..share import shipped
 from .config import NetConfig
 from .model import CrossViewLocator
 
@@ -55,19 +54,14 @@ def load_weights(path: Path) -> CrossViewLocator:
 
 
 def find_weights(model: str | Path) -> Path:
-    """Path of a shipped model's weights by name, or the path given where it names a file.
-
-    Shipped models lie in `models/` beside the package in a checkout, in `share/cvgeo_ros/models` of an ament prefix or
-    of the Python environment once installed.
+    """Path of a shipped model's weights by name (see `cvgeo_ros.share`), or the path given where it names a file.
 
     Raises:
         WeightsError: no such model.
     """
     if Path(model).suffix == ".safetensors":
         return Path(model)
-    prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
-    folders = [Path(__file__).resolve().parents[2] / "models"]
-    folders += [Path(prefix) / "share" / "cvgeo_ros" / "models" for prefix in prefixes]
+    folders = shipped("models")
     for folder in folders:
         path = folder / f"{model}.safetensors"
         if path.is_file():

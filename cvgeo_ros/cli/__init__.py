@@ -1,0 +1,48 @@
+"""The command line: ``cvgeo demo``, ``locate``, ``evaluate``, ``train``, ``scenes``.
+
+Each command's module imports what is heavy (torch, rclpy, learn) when the command runs, so that help comes at once.
+"""
+
+from typing import Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from cvgeo_ros.cli.demo import demo
+from cvgeo_ros.cli.evaluate import evaluate
+from cvgeo_ros.cli.locate import locate
+from cvgeo_ros.cli.scenes import scenes
+from cvgeo_ros.cli.train import train
+from cvgeo_ros.errors import CvgeoError
+
+__all__ = ["app"]
+
+
+class Commands(TyperGroup):
+    """Commands whose errors a user can act on are printed as sentences; exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CvgeoError as error:
+            Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Cross-view geo-localization: click an object in a drone's frame, get its place on Earth.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+app.command(epilog="Example: [bold]cvgeo demo scenes/demo --out out/demo[/]")(demo)
+app.command(
+    epilog="Example: [bold]cvgeo locate --map map.tif --image frame.jpg --click 640,360 --click 200,500 "
+    "--lat 45.6 --lon 9.0 --altitude 100 --heading 38[/]"
+)(locate)
+app.command(epilog="Example: [bold]cvgeo evaluate scenes/demo --protocol wide --json[/]")(evaluate)
+app.command(epilog="Example: [bold]cvgeo train --rendered worlds --steps 6000 --out out/nano[/]")(train)
+app.add_typer(scenes, name="scenes")

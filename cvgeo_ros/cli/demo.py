@@ -1,0 +1,134 @@
+"""``cvgeo demo``: a scene through the real ROS graph."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cvgeo_ros.errors import SceneError
+from cvgeo_ros.share import shipped
+
+if TYPE_CHECKING:
+    from cvgeo_ros.cli.report import Result
+    from cvgeo_ros.demo.replay import Clicks
+    from cvgeo_ros.msg import GeoTarget
+    from cvgeo_ros.scene import Scene
+
+
+def demo(
+    scene: Annotated[
+        Path | None, typer.Argument(help="Folder of the scene; without it the one that ships with the project.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for picture, bag and logs.")] = Path("out/demo"),
+    model: Annotated[str, typer.Option(help="Name of a shipped model, or a .safetensors file.")] = "nano",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    rate: Annotated[float, typer.Option(min=0.05, max=30.0, help="Frames a second that the camera plays.")] = 1.0,
+) -> None:
+    """Play a scene through camera, localizer and visualizer over DDS, click its objects and show where they are.
+
+    Ends with a table, a picture (demo.png), and an MCAP bag for Foxglove and "ros2 bag play". The exit code is 0 only
+    if every click was answered over DDS.
+    """
+    from rich.console import Console
+
+    from cvgeo_ros.cli.report import best_filled, picture, read_frame, summary, table, write_picture
+    from cvgeo_ros.demo.processes import exit_on_signals, set_up_ros
+    from cvgeo_ros.geo import open_store
+    from cvgeo_ros.scene import Scene
+
+    set_up_ros()
+    from cvgeo_ros.demo.replay import replay
+
+    # Where nobody watches, lines must not be folded at 80 columns.
+    console = Console(width=None if sys.stdout.isatty() else 132)
+    played = Scene.load(scene or shipped_scene())
+    tile = open_store(played.map)
+    clicks = clicks_of(played)
+    with exit_on_signals(), console.status("starting") as status:
+        answers = replay(
+            played,
+            clicks,
+            out,
+            {"model": model, "device": device},
+            rate,
+            lambda text: status.update(text) if console.is_terminal else console.print(f"[dim]{text}[/]"),
+        )
+    results = results_of(played, clicks, answers)
+    console.print(table(results, tile, f"{played.name}: {len(clicks)} frames, map {tile.tile_id}"))
+    for frame, answer in answers.items():
+        if isinstance(answer, str):
+            console.print(f"[red]{frame}: {answer}[/]", highlight=False)
+    for frame in clicks.keys() - answers.keys():
+        console.print(f"[red]{frame}: the camera did not send it[/]", highlight=False)
+    received = [result for result in results if result.target is not None]
+    if received:
+        shown = best_filled(results)
+        image = read_frame(played.frames_dir / shown[0].frame)
+        titles = (f"{played.name}: {shown[0].frame}", f"{tile.tile_id}: boxes found, dashed: truth")
+        write_picture(out / "demo.png", picture(image, shown, tile, titles))
+        console.print(f"picture  {out / 'demo.png'}", highlight=False, soft_wrap=True)
+    console.print(f"bag      {out / 'bag'}", highlight=False, soft_wrap=True)
+    console.print(f"logs     {out / 'log'}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]{summary(results, tile)}[/]", highlight=False, soft_wrap=True)
+    tile.close()
+    if len(received) < len(results):
+        raise typer.Exit(1)
+
+
+def shipped_scene() -> Path:
+    """Return the folder of the scene that ships with the project. Raises SceneError."""
+    for folder in shipped("scenes"):
+        if (folder / "demo").is_dir():
+            return folder / "demo"
+    raise SceneError("the scene that ships with the project is not installed: name the folder of one")
+
+
+def clicks_of(scene: "Scene") -> "dict[str, Clicks]":
+    """Return the clicks on a scene's objects by frame; in a scene without objects, one at each frame's centre."""
+    import cv2
+    import numpy as np
+
+    from cvgeo_ros.demo.replay import Clicks
+
+    clicks = {}
+    for record in scene.frames:
+        objects = scene.objects_of(record.file)
+        if objects:
+            clicks[record.file] = Clicks(np.array([item.click for item in objects]), [item.id for item in objects])
+        elif not scene.objects:
+            image = cv2.imread(str(scene.frames_dir / record.file))
+            if image is None:
+                raise SceneError(f"{scene.frames_dir / record.file}: not a readable image")
+            centre = np.array([[image.shape[1] / 2, image.shape[0] / 2]])
+            clicks[record.file] = Clicks(centre, [f"{Path(record.file).stem} centre"])
+    return clicks
+
+
+def results_of(scene: "Scene", clicks: "dict[str, Clicks]", answers: dict[str, Any]) -> "list[Result]":
+    """Return every click with its answer, matched by frame and id, in the order of the clicks."""
+    from cvgeo_ros.cli.report import Result
+
+    truths = {item.id: item.bbox for item in scene.objects}
+    results = []
+    for frame, asked in clicks.items():
+        answer = answers.get(frame, "")
+        targets = {} if isinstance(answer, str) else {target.id: target for target in answer.targets}
+        latency = 0.0 if isinstance(answer, str) else answer.latency.sec + 1e-9 * answer.latency.nanosec
+        for number, name in enumerate(asked.ids, start=1):
+            target = _Received(targets[name]) if name in targets else None
+            results.append(Result(frame, name, number, target, latency, truths.get(name)))
+    return results
+
+
+class _Received:
+    """A target of a message, as the localizer itself would have given it."""
+
+    def __init__(self, message: "GeoTarget") -> None:
+        self.click: tuple[float, float] = (message.click.x, message.click.y)
+        u0, v0, u1, v1 = (float(edge) for edge in message.bbox)
+        self.bbox = (u0, v0, u1, v1)
+        self.score = float(message.score)
+        self.latitude = float(message.position.latitude)
+        self.longitude = float(message.position.longitude)
+        self.position_std = float(message.position_std)

@@ -1,0 +1,32 @@
+"""``cvgeo scenes``: render worlds to train on, and the scene of the demo."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+scenes = typer.Typer(help="Render scenes with exact truth.", no_args_is_help=True)
+
+
+@scenes.command(epilog="Example: [bold]cvgeo scenes pack --out worlds --worlds 300[/]")
+def pack(
+    out: Annotated[Path, typer.Option(help="Folder for the worlds, one subfolder a seed.")],
+    worlds: Annotated[int, typer.Option(min=1, help="How many worlds.")] = 100,
+    first_seed: Annotated[int, typer.Option(help="Seed of the first; the others follow it.")] = 0,
+    views: Annotated[int, typer.Option(min=1, help="Drone frames a world.")] = 2,
+) -> None:
+    """Render worlds to train on; those that are there already are kept, so a stopped run goes on."""
+    from cvgeo_ros.learn.scenes.pack import main
+
+    main(out, worlds, first_seed, views)
+
+
+@scenes.command("demo", epilog="Example: [bold]cvgeo scenes demo --out my_scene --seed 7[/]")
+def render_demo(
+    out: Annotated[Path, typer.Option(help="Folder of the scene.")],
+    seed: Annotated[int | None, typer.Option(help="Seed of the town; without it, the shipped scene's.")] = None,
+) -> None:
+    """Render a town and a flight over it: the scene that ships with the project, or another one."""
+    from cvgeo_ros.learn.scenes.demo import SEED, main
+
+    main(out, SEED if seed is None else seed)

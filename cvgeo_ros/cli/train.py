@@ -1,0 +1,90 @@
+"""``cvgeo train``: weights from photographs and rendered worlds."""
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cvgeo_ros.errors import CvgeoError
+
+if TYPE_CHECKING:
+    from cvgeo_ros.learn.training import TrainConfig
+
+
+class ConfigError(CvgeoError):
+    """A training configuration that cannot be used."""
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights.")],
+    config: Annotated[Path | None, typer.Option(help="YAML with fields of TrainConfig; options go before it.")] = None,
+    model: Annotated[str | None, typer.Option(help="Size of the network: nano or tiny.")] = None,
+    real: Annotated[Path | None, typer.Option(help="Folder of photographs.")] = None,
+    rendered: Annotated[Path | None, typer.Option(help='Folder of rendered worlds: see "cvgeo scenes pack".')] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the optimiser.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.0, help="End after this time, if before the steps.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of data and weights.")] = None,
+) -> None:
+    """Train a model; a run that was stopped goes on where it was when it is started again with the same folder."""
+    from rich.console import Console
+
+    given = {"model": model, "real": real, "rendered": rendered, "steps": steps, "minutes": minutes, "seed": seed}
+    settings = read_config(config, {key: value for key, value in given.items() if value is not None})
+
+    from cvgeo_ros.learn.training import Trainer
+
+    console = Console()
+    trainer = Trainer(settings, out)
+    if trainer.resume():
+        console.print(f"going on with {trainer.checkpoint} from step {trainer.step}", highlight=False, soft_wrap=True)
+    try:
+        weights = trainer.run(console)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{error}: give --real, --rendered or both") from error
+    console.print(f"weights  {weights}", highlight=False, soft_wrap=True)
+
+
+def read_config(path: Path | None, overrides: dict[str, Any]) -> "TrainConfig":
+    """Read a configuration and put options over it; paths in the file are relative to the working directory.
+
+    Raises:
+        ConfigError: The file is missing or not YAML, or holds an unknown field or a wrong value; names it.
+    """
+    import yaml
+    from pydantic import TypeAdapter, ValidationError
+
+    from cvgeo_ros.learn.training import TrainConfig
+    from cvgeo_ros.net import CONFIGS
+
+    where = "options" if path is None else str(path)
+    try:
+        data = {} if path is None else yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{where}: cannot be read as YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where}: must hold fields such as 'steps: 6000'")
+    data |= overrides
+    try:
+        config = TypeAdapter(TrainConfig).validate_python(data)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(str(part) for part in problem["loc"])
+        raise ConfigError(f"{where}: field '{field}': {problem['msg']}") from error
+    if unknown := _unknown(data, config):
+        raise ConfigError(f"{where}: field '{unknown}' does not exist")
+    if config.model not in CONFIGS:
+        raise ConfigError(f"{where}: field 'model': {config.model!r} is none of {', '.join(CONFIGS)}")
+    return config
+
+
+def _unknown(data: dict[str, Any], config: Any) -> str | None:
+    """Name the first key that is not a field; pydantic passes over them in plain dataclasses."""
+    names = {field.name for field in fields(config)}
+    for key, value in data.items():
+        if key not in names:
+            return str(key)
+        part = getattr(config, key)
+        if is_dataclass(part) and (inner := _unknown(value, part)):
+            return f"{key}.{inner}"
+    return None

@@ -1,0 +1,176 @@
+"""A bag of a run: every topic of a namespace, as rosbag2 writes it, in an MCAP file that explains its own messages.
+
+``ros2 bag play`` replays it and Foxglove opens it. Pictures are kept as JPEG under ``<topic>/compressed``, since a
+minute of raw video fills a gigabyte.
+"""
+
+import importlib
+import shutil
+import threading
+from collections.abc import Callable, Collection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import cv2
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from sensor_msgs.msg import CompressedImage, Image
+
+from cvgeo_ros.errors import CvgeoError
+from cvgeo_ros.nodes.images import to_compressed, to_rgb
+from cvgeo_ros.share import prefixes
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+SHARED_TOPICS = ("/diagnostics", "/rosout")
+JPEG_QUALITY = 85
+# Large enough that nothing is lost while a picture is being compressed.
+DEPTH = 200
+_ENDLESS = QosTime(9223372036, 854775807)
+
+
+class Recorder:
+    """Records topics as they appear; a context that closes the bag.
+
+    Args:
+        node: Subscribes; its executor must spin.
+        path: Folder of the bag; a former bag there is replaced.
+        pictures: Topics of raw images to keep as JPEG. Others are left out: cameras publish theirs compressed as well.
+    """
+
+    def __init__(self, node: Node, path: Path, pictures: Collection[str]) -> None:
+        self._node = node
+        self._pictures = pictures
+        self._namespace = node.get_namespace().rstrip("/") + "/"
+        self._known: dict[str, Any] = {}
+        self._types = get_typestore(Stores.EMPTY)
+        self._counts: dict[str, int] = {}
+        self._lock = threading.Lock()
+        if (path / "metadata.yaml").is_file() or _is_unfinished(path):
+            shutil.rmtree(path)
+        self._writer: Writer | None = Writer(path, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin.MCAP)
+        self._writer.open()
+        self._timer = node.create_timer(0.02, self._follow_topics)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def count(self, topic: str) -> int:
+        """Return how many messages of a topic are in the bag."""
+        with self._lock:
+            return self._counts.get(topic, 0)
+
+    def close(self) -> None:
+        """Stop recording and finish the bag."""
+        with self._lock:
+            writer, self._writer = self._writer, None
+        if writer is not None:
+            self._timer.cancel()
+            writer.close()
+
+    def _follow_topics(self) -> None:
+        for topic, (kind, *_) in self._node.get_topic_names_and_types():
+            if topic in self._known or not (topic.startswith(self._namespace) or topic in SHARED_TOPICS):
+                continue
+            publishers = self._node.get_publishers_info_by_topic(topic)
+            if publishers and (kind != IMAGE or topic in self._pictures):
+                self._known[topic] = self._subscribe(topic, kind, publishers)
+
+    def _subscribe(self, topic: str, kind: str, publishers: list[TopicEndpointInfo]) -> Any:
+        """Subscribe in the way that receives most from these publishers."""
+        offered = [publisher.qos_profile for publisher in publishers]
+        reliable = all(qos.reliability == ReliabilityPolicy.RELIABLE for qos in offered)
+        latched = all(qos.durability == DurabilityPolicy.TRANSIENT_LOCAL for qos in offered)
+        profile = QoSProfile(
+            depth=DEPTH,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        )
+        if kind == IMAGE:
+            write = self._open(f"{topic}/compressed", COMPRESSED, reliable, latched)
+            receive: Callable[[Any], None] = lambda image: write(serialize_message(compress(image)))  # noqa: E731
+            return self._node.create_subscription(Image, topic, receive, profile)
+        write = self._open(topic, kind, reliable, latched)
+        return self._node.create_subscription(message_class(kind), topic, write, profile, raw=True)
+
+    def _open(self, topic: str, kind: str, reliable: bool, latched: bool) -> Callable[[bytes], None]:
+        """Make room for a topic and return what writes its serialised messages."""
+        self._learn(kind)
+        qos = Qos(
+            QosHistory.KEEP_LAST,
+            10,
+            QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
+            QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
+            _ENDLESS,
+            _ENDLESS,
+            QosLiveliness.AUTOMATIC,
+            _ENDLESS,
+            False,
+        )
+        with self._lock:
+            if self._writer is None:
+                return lambda _: None
+            connection = self._writer.add_connection(topic, kind, typestore=self._types, offered_qos_profiles=[qos])
+        return lambda data: self._write(connection, data)
+
+    def _write(self, connection: Connection, data: bytes) -> None:
+        now = self._node.get_clock().now().nanoseconds
+        with self._lock:
+            if self._writer is not None:
+                self._writer.write(connection, now, data)
+                self._counts[connection.topic] = self._counts.get(connection.topic, 0) + 1
+
+    def _learn(self, kind: str) -> None:
+        """Read the definition of a type, and of those it is made of, from where their packages are installed."""
+        if kind in self._types.fielddefs:
+            return
+        self._types.register(get_types_from_msg(definition(kind), kind))
+        for _, field in self._types.fielddefs[kind][1]:
+            for name in _names_in(field):
+                self._learn(name)
+
+
+def message_class(kind: str) -> type:
+    """Return the Python class of a message type such as "std_msgs/msg/Header"."""
+    package, group, name = kind.split("/")
+    found: type = getattr(importlib.import_module(f"{package}.{group}"), name)
+    return found
+
+
+def definition(kind: str) -> str:
+    """Return the text that a message type is defined by. Raises CvgeoError where it is not installed."""
+    for prefix in prefixes():
+        path = prefix / "share" / f"{kind}.msg"
+        if path.is_file():
+            return path.read_text()
+    raise CvgeoError(f"{kind}: no definition below {', '.join(map(str, prefixes()))}: install its package")
+
+
+def compress(image: Image) -> CompressedImage:
+    """Return an image as JPEG."""
+    bgr = cv2.cvtColor(to_rgb(image), cv2.COLOR_RGB2BGR)
+    _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return to_compressed(jpeg.tobytes(), image.header)
+
+
+def _is_unfinished(path: Path) -> bool:
+    return path.is_dir() and all(file.suffix == ".mcap" for file in path.iterdir())
+
+
+def _names_in(field: Any) -> list[str]:
+    """Names of the message types in a field of rosbags' typestore: (Nodetype, name) or (Nodetype, (field, length))."""
+    content = field[1]
+    if isinstance(content, str):
+        return [content]
+    return _names_in(content[0]) if isinstance(content[0], tuple) else []

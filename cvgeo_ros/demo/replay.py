@@ -1,0 +1,82 @@
+"""A scene through the real graph: camera, localizer and visualizer as processes, and an operator who clicks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvgeo_ros.demo.operator import Operator, spinning_node
+from cvgeo_ros.demo.processes import NAMESPACE, Processes
+from cvgeo_ros.demo.recorder import Recorder
+from cvgeo_ros.msg import GeoTargetArray
+from cvgeo_ros.nodes.conversions import to_nanoseconds
+from cvgeo_ros.scene import Scene
+
+PICTURES = tuple(f"/{NAMESPACE}/{topic}" for topic in ("image_annotated", "tile_annotated"))
+# The images' subscribers: the localizer, the visualizer whose pictures are recorded, and the bag.
+SUBSCRIBERS = 3
+# Frames wait here for their answers, if the localizer is slower than the camera.
+HISTORY_BYTES = 512 << 20
+
+
+@dataclass(frozen=True)
+class Clicks:
+    """Clicks in one frame: (N, 2) px and their names."""
+
+    points: NDArray[np.float64]
+    ids: list[str]
+
+
+def replay(
+    scene: Scene,
+    clicks: Mapping[str, Clicks],
+    out: Path,
+    localizer: Mapping[str, str],
+    rate: float,
+    say: Callable[[str], None],
+) -> dict[str, GeoTargetArray | str]:
+    """Play a scene's frames, click in them and return the answer of each frame, or why there is none.
+
+    One request at a time is under way; the camera's pace does not depend on it.
+
+    Args:
+        scene: With its map.
+        clicks: By the frame's file name; frames without clicks are shown only.
+        out: Receives bag/ and log/.
+        localizer: Parameters of the localizer besides its map.
+        rate: Frames a second.
+        say: Told what is going on.
+
+    Raises:
+        NodeError: A node ended or cannot do its work.
+    """
+    answers: dict[str, GeoTargetArray | str] = {}
+    tile = str(scene.map.resolve())
+    with Processes(out / "log") as processes, spinning_node("operator") as node:
+        say("starting the localizer and the visualizer")
+        processes.start("localizer", {"map": tile, "prepare_map": True, "history_bytes": HISTORY_BYTES, **localizer})
+        processes.start("visualizer", {"map": tile})
+        operator = Operator(node, processes.check)
+        operator.wait_for_localizer()
+        with Recorder(node, out / "bag", PICTURES) as bag:
+            say("starting the camera")
+            processes.start(
+                "camera",
+                {
+                    "source": str(scene.root.resolve()),
+                    "rate": rate,
+                    "wait_for_subscribers": SUBSCRIBERS,
+                    "start_delay": 0.5,
+                },
+            )
+            while len(answers) < len(clicks) and (frame := operator.next_frame()) is not None:
+                name, stamp = frame.frame_id, to_nanoseconds(frame.stamp)
+                if name in clicks:
+                    say(f"{name}: {len(clicks[name].ids)} clicks")
+                    answers[name] = operator.locate(clicks[name].points, clicks[name].ids, stamp)
+            say("finishing the bag")
+            drawn = sum(not isinstance(answer, str) for answer in answers.values())
+            operator.wait(lambda: all(bag.count(f"{topic}/compressed") >= drawn for topic in PICTURES), 3.0)
+    return answers
