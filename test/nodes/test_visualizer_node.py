@@ -1,0 +1,84 @@
+"""The visualizer node over DDS: pictures for those who look, markers for all."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from cvgeo_ros.draw import colour
+from cvgeo_ros.geo.store import open_store
+from cvgeo_ros.localizer import Target
+from cvgeo_ros.msg import GeoTargetArray, TileInfo
+from cvgeo_ros.nodes import conversions, images
+from cvgeo_ros.nodes.publishers import LATCHED
+from cvgeo_ros.nodes.visualizer import VisualizerNode
+
+pytestmark = pytest.mark.ros
+
+STAMP = 5_000_000_000
+GREY = np.full((240, 320, 3), 128, np.uint8)
+
+
+def answer(map_path: Path) -> tuple[TileInfo, GeoTargetArray]:
+    store = open_store(map_path)
+    u, v = store.width / 2, store.height / 2
+    latitude, longitude = store.transform.pixel_to_geodetic([u, v]).tolist()
+    bounds = store.transform.bounds(u - 20, v - 10, u + 20, v + 10)
+    target = Target((160.0, 120.0), 0.9, (u - 20, v - 10, u + 20, v + 10), latitude, longitude, 1.5, bounds)
+    header = Header(stamp=conversions.to_time(STAMP), frame_id="camera_optical")
+    targets = [conversions.to_target(target, "1")]
+    info = conversions.to_tile_info(store, header.stamp)
+    return info, GeoTargetArray(header=header, tile_id=store.tile_id, targets=targets)
+
+
+def test_pictures_and_markers_of_an_answer(graph: Any, map_path: Path) -> None:
+    node = graph.start(VisualizerNode, map=str(map_path))
+    info, targets = answer(map_path)
+    graph.publisher(TileInfo, "tile_info", LATCHED).publish(info)
+    sender = graph.publisher(GeoTargetArray, "targets")
+    markers = graph.listen(MarkerArray, "markers", LATCHED)
+    graph.wait_until(lambda: node._tile is not None)
+    # Nobody looks: no image is received, no picture made.
+    camera = graph.tester.create_publisher(Image, "image", 10)
+    sender.publish(targets)
+    box = next(marker for marker in markers.get().markers if marker.ns == "box")
+    assert camera.get_subscription_count() == 0
+    assert box.type == Marker.LINE_STRIP and box.header.frame_id == "map"
+    corners = np.array([[point.x, point.y] for point in box.points])
+    np.testing.assert_allclose(np.ptp(corners, axis=0), [20.0, 10.0], atol=0.5)
+    assert abs(box.pose.position.x) < 0.5 and abs(box.pose.position.y) < 0.5
+    disc = next(marker for marker in markers.get().markers if marker.ns == "sigma")
+    assert disc.scale.x == pytest.approx(3.0)
+
+    frames, tiles = graph.listen(Image, "image_annotated"), graph.listen(Image, "tile_annotated")
+    graph.wait_until(lambda: camera.get_subscription_count() > 0)
+    camera.publish(images.to_image(GREY, targets.header))
+    sender.publish(targets)
+    frame = frames.get()
+    assert frame.header == targets.header
+    picture = images.to_rgb(frame)
+    assert picture.shape == GREY.shape and (picture == colour(0)).all(axis=-1).any()
+    tile = images.to_rgb(tiles.get())
+    assert tile.shape == (768, 1024, 3) and (tile == colour(0)).all(axis=-1).any()
+
+
+def test_an_answer_about_another_map_is_not_drawn_on_this_one(graph: Any, map_path: Path) -> None:
+    node = graph.start(VisualizerNode, map=str(map_path))
+    info, targets = answer(map_path)
+    graph.publisher(TileInfo, "tile_info", LATCHED).publish(info)
+    sender, tiles = graph.publisher(GeoTargetArray, "targets"), graph.listen(Image, "tile_annotated")
+    markers = graph.listen(MarkerArray, "markers", LATCHED)
+    graph.wait_until(lambda: node._tile is not None)
+    foreign = GeoTargetArray(header=targets.header, tile_id="elsewhere", targets=targets.targets)
+    sender.publish(foreign)
+    sender.publish(targets)
+    tiles.get()
+    markers.get()
+    assert len(tiles.messages) == len(markers.messages) == 1
