@@ -1,5 +1,7 @@
 """What differs between two photographs of one place: light, sensor, season, shadows, passing things, relief."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ Generator = np.random.Generator
 
 def photometric(image: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
     """Change exposure, colour, sharpness, noise and compression. RGB uint8 (H, W, 3) -> same."""
-    x = (image.astype(np.float32) / 255) ** rng.uniform(0.6, 1.6)
+    x: NDArray[Any] = (image.astype(np.float32) / 255) ** rng.uniform(0.6, 1.6)
     x *= rng.uniform(0.8, 1.2, 3).astype(np.float32)
     if rng.random() < 0.3:  # season: vegetation turns, soil dries
         green = np.clip(x[..., 1] - x[..., [0, 2]].mean(-1), 0, None)[..., None] * rng.uniform(0, 3)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..net import CrossViewLocator, TileFeatures
 from ..net.config import View
-from ..net.consensus import Votes
+from ..net.consensus import Votes, correlate
 from ..net.encoder import Features
 from ..net.gmoe import Routing
 
@@ -23,7 +23,7 @@ class LossWeights:
     batch: float = 0.3
     vote: float = 0.2
     heat: float = 0.5
-    box: float = 1.0
+    box: float = 2.0
     quality: float = 0.1
     score: float = 0.2
     balance: float = 0.01
@@ -104,7 +104,7 @@ class Objective(nn.Module):
         dense = soft_cross_entropy(logits[inside], places[inside], (height, width)).mean()
         parts = {"dense": dense, "batch": self._across_batch(query, tile.match, places, inside, scale)}
 
-        votes = model.vote(frame, mask, tile)
+        votes = correlate(frame.match, mask, tile.match)
         centre = cells.mean(0)
         shift = project(batch["to_tile"], centre[None] * STRIDE)[:, 0] / STRIDE - centre
         index = shift + torch.tensor(votes.origin) + 0.5
@@ -166,6 +166,6 @@ class Objective(nn.Module):
         half = len(mask) // 2  # enough of them; the right answers are as many
         other = TileFeatures(*(f[1 : half + 1].detach() for f in (tile.match, tile.context, tile.gated)))
         frame = Features(*(f[:half].detach() for f in frame))
-        votes = self.model.vote(frame, mask[:half], other)
+        votes = correlate(frame.match, mask[:half], other.match)
         score = self.model.answer(frame, clicks[:half, :4], other, votes).score
         return F.binary_cross_entropy_with_logits(score, torch.zeros_like(score))

@@ -70,7 +70,7 @@ def read_rgb(path: Path, shrink: float = 1.0) -> NDArray[np.uint8]:
         raise FileNotFoundError(f"{path}: not a readable image")
     if shrink != 1.0:
         image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 # Ground sampling distances are estimates (by cars and houses); the gate and the scale augmentation need no better.
@@ -116,7 +116,7 @@ def rendered_sources(root: Path) -> list[Source]:
     return sources
 
 
-def apply(matrix: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
+def apply(matrix: NDArray[np.float64], points: NDArray[Any]) -> NDArray[np.float64]:
     """Homography on (N, 2) points."""
     projected = np.c_[points, np.ones(len(points))] @ matrix.T
     return projected[:, :2] / projected[:, 2:]
@@ -301,7 +301,7 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
         """Contour and some inner points of each whole building of a mask, tile px."""
         assert source.mask is not None
         if source.mask not in self.images:
-            mask = cv2.imread(str(source.mask), cv2.IMREAD_GRAYSCALE)
+            mask = np.asarray(cv2.imread(str(source.mask), cv2.IMREAD_GRAYSCALE))
             count, labels, stats, _ = cv2.connectedComponentsWithStats((mask > 0).astype(np.uint8))
             outlines = []
             for number in range(1, count):

@@ -162,7 +162,7 @@ class Trainer:
         """Exponential moving average of the weights, with a shorter memory at the start."""
         keep = min(self.config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for mean, value in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
+            for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 mean.lerp_(value, 1 - keep)
 
     def _report(self, console: Console, log: Any, seen: dict[str, list[float]], rate: float) -> None:

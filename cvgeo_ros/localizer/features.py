@@ -4,6 +4,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from ..errors import MapError
 from ..geo import GeoTransform, TileStore
 from ..net import CrossViewLocator, TileFeatures
+from ..net.consensus import Correlator
 
 STRIDE = 8
 
@@ -66,6 +68,14 @@ class Window:
     features: TileFeatures
     void: Tensor
 
+    reach = 80
+    """Largest side of a frame's raster that is expected, cells."""
+
+    @cached_property
+    def correlator(self) -> Correlator:
+        """For frames of up to `reach` cells a side."""
+        return Correlator(self.features.match, (self.reach, self.reach))
+
 
 class FeatureCache:
     """Feature blocks of one tile at any number of grids, least recently used first out."""
@@ -102,9 +112,10 @@ class FeatureCache:
             raise MapError(f"{self.tile.tile_id}: the search window lies outside the map; check the position prior")
         needed = (x1 - x0) * (y1 - y0) * self.bytes_per_cell
         if needed > self.limit:
+            cell = STRIDE * grid.gsd
             raise MapError(
-                f"{self.tile.tile_id}: searching {(x1 - x0) * STRIDE * grid.gsd:.0f} by "
-                f"{(y1 - y0) * STRIDE * grid.gsd:.0f} m needs {needed >> 20} MiB of features, {self.limit >> 20} MiB are allowed; give a position prior, "
+                f"{self.tile.tile_id}: searching {(x1 - x0) * cell:.0f} by {(y1 - y0) * cell:.0f} m needs "
+                f"{needed >> 20} MiB of features, {self.limit >> 20} MiB are allowed; give a position prior, "
                 "a smaller map or a larger cache"
             )
         key = (grid, x0, y0, x1, y1)

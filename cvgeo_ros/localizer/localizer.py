@@ -108,8 +108,8 @@ class Localizer:
             targets = self._answer(placer.tile, placement, points)
         x, y = placement.window.origin
         h, w = placement.window.void.shape[-2:]
-        corners = placement.grid.to_tile(np.array([[x, y], [x + w, y + h]], np.float64))
-        return Localization(targets, placer.tile.tile_id, tuple(corners.reshape(-1).tolist()), timings)
+        (u0, v0), (u1, v1) = placement.grid.to_tile(np.array([[x, y], [x + w, y + h]], np.float64)).tolist()
+        return Localization(targets, placer.tile.tile_id, (u0, v0, u1, v1), timings)
 
     def _require_placer(self) -> Placer:
         if self._placer is None:
@@ -135,8 +135,10 @@ class Localizer:
         boxes = placement.grid.to_tile(corners.reshape(-1, 2, 2)).reshape(-1, 4)
         boxes = np.clip(boxes, 0, [tile.width, tile.height] * 2)
         metres = placement.grid.gsd * STRIDE
-        deviation = answer.peak.spread[0].cpu().numpy() * metres
         scores = answer.score[0].sigmoid().cpu().numpy()
+        # The peak's own width, and how far the rest of the distribution lies, as far as the answer is in doubt.
+        doubt = (1.0 - scores) * answer.peak.scatter[0].cpu().numpy()
+        deviation = np.hypot(answer.peak.spread[0].cpu().numpy(), doubt) * metres
         targets = []
         for click, box, sigma, score in zip(clicks, boxes, deviation, scores, strict=True):
             latitude, longitude = tile.transform.pixel_to_geodetic([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
@@ -147,7 +149,7 @@ class Localizer:
                     tuple(box.tolist()),
                     float(latitude),
                     float(longitude),
-                    float(math.hypot(sigma, 0.5 * metres)),
+                    float(sigma),
                     tile.transform.bounds(*box.tolist()),
                 )
             )

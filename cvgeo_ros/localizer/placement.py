@@ -60,10 +60,14 @@ class Placer:
 
     candidates = 5
     """Translations that are examined more closely."""
-    headings = 24
-    """Headings tried where none is known: 15 degrees apart, within the rotations the descriptors are trained for."""
-    heights = tuple(40.0 * 1.3**k for k in range(9))
-    """Heights tried where none is known, metres: 40 to 326, a scale step of 1.3."""
+    headings = 18
+    """Headings tried where none is known: 20 degrees apart, within the rotations the descriptors are trained for."""
+    heights = tuple(45.0 * 1.35**k for k in range(8))
+    """Heights tried where none is known, metres: 45 to 368, a factor of 1.35 apart."""
+    guesses = 12
+    """Combinations of heading and height that are fitted after the sweep."""
+    finalists = 3
+    """Fits that are looked at in full resolution."""
 
     def __init__(self, model: CrossViewLocator, tile: TileStore, cache: FeatureCache) -> None:
         self.model, self.tile, self.cache = model, tile, cache
@@ -95,34 +99,35 @@ class Placer:
             ClickError, CalibrationError: as `lay_down`.
             MapError: the prior lies outside the tile, or the tile is too large to search whole.
         """
-        if prior.yaw is not None and prior.height is not None:
-            return self._lay(frame, clicks, camera, prior, 1.0, timings)
-        placements = [
-            self._lay(frame, clicks, camera, guess, 1.0, timings)
-            for guess in self._search(frame, camera, prior, timings)
-        ]
-        return max(placements, key=lambda p: p.support)
+        known = prior.yaw is not None and prior.height is not None
+        guesses = [prior] if known else self._search(frame, camera, prior, timings)
+        size = self.model.config.query_size * 5 // 4
+        ballots = [self._vote(frame, clicks, camera, guess, 1.0, size, timings) for guess in guesses]
+        return max((self._fit(ballot, timings) for ballot in ballots), key=lambda placement: placement.support)
 
     def _search(
         self, frame: NDArray[np.uint8], camera: PinholeCamera, prior: Prior, timings: dict[str, float]
     ) -> list[Prior]:
-        """Best guesses of the unknown heading and height, from a sweep at half the resolution."""
+        """Best guesses of the unknown heading and height: a sweep at half the resolution, ranked by the votes."""
         step = 2 * math.pi / self.headings
         yaws = [prior.yaw] if prior.yaw is not None else [k * step for k in range(self.headings)]
         heights = [prior.height] if prior.height is not None else list(self.heights)
         nothing = np.zeros((0, 2))
-        found: list[tuple[float, Placement, Prior]] = []
+        size = self.model.config.query_size // 2
+        sweep: list[tuple[float, Prior]] = []
         for yaw, height in itertools.product(yaws, heights):
             guess = replace(prior, yaw=yaw, height=height)
-            placement = self._lay(frame, nothing, camera, guess, 2.0, timings)
-            found.append((placement.support, placement, guess))
-        found.sort(key=lambda item: -item[0])
-        refined: list[Prior] = []
-        for _, placement, guess in found[:4]:
-            if placement.alignment is None:
-                continue
-            refined.append(self._corrected(placement, guess))
-        return refined or [found[0][2]]
+            ballot = self._vote(frame, nothing, camera, guess, 2.0, size, timings)
+            sweep.append((float(ballot.votes.z.max()), guess))
+        sweep.sort(key=lambda item: -item[0])
+        fitted: list[tuple[float, Prior]] = []
+        for _, guess in sweep[: self.guesses]:
+            ballot = self._vote(frame, nothing, camera, guess, 2.0, size, timings)
+            placement = self._fit(ballot, timings)
+            if placement.alignment is not None:
+                fitted.append((placement.support, self._corrected(placement, guess)))
+        fitted.sort(key=lambda item: -item[0])
+        return [guess for _, guess in fitted[: self.finalists]] or [sweep[0][1]]
 
     def _corrected(self, placement: Placement, guess: Prior) -> Prior:
         """The guess with heading, height and position as the alignment has them."""
@@ -145,25 +150,23 @@ class Placer:
             position_radius=30.0,
         )
 
-    def _lay(
+    def _vote(
         self,
         frame: NDArray[np.uint8],
         clicks: NDArray[np.float64],
         camera: PinholeCamera,
         prior: Prior,
         zoom: float,
+        size: int,
         timings: dict[str, float],
     ) -> Placement:
-        """Rectify with a known heading and height, vote, and look closely at the best translations."""
+        """Rectify with a known heading and height, encode, and vote over translations; nothing is fitted yet."""
         assert prior.yaw is not None and prior.height is not None
         attitude = Attitude(prior.yaw, -math.pi / 2 if prior.pitch is None else prior.pitch, prior.roll or 0.0)
         grid = self.grid(zoom)
         with stage(timings, "rectify"):
-            place = self._position(prior)
-            axes = self.tile.transform.jacobian(place) * np.asarray(grid.scale)
-            rectified = lay_down(
-                frame, clicks, camera, attitude, prior.height, axes, self.model.config.query_size * 5 // 4
-            )
+            axes = self.tile.transform.jacobian(self._position(prior)) * np.asarray(grid.scale)
+            rectified = lay_down(frame, clicks, camera, attitude, prior.height, axes, size)
             grid = self.grid(zoom * round(rectified.gsd / grid.gsd))
         with stage(timings, "frame"):
             features = self._encode(rectified)
@@ -171,18 +174,26 @@ class Placer:
             window, allowed = self._window(grid, rectified, prior)
         with stage(timings, "consensus"):
             mask = torch.from_numpy(rectified.mask()).to(self.device)
-            votes = self.model.vote(features, mask[None], window.features, allowed)
-            translations, scores = consensus.peaks(votes, self.candidates, self.model.peak_radius)
-            best: tuple[float, int, Alignment | None] = (-math.inf, 0, None)
-            for k in range(translations.shape[1]):
-                if not math.isfinite(float(scores[0, k])):
+            votes = window.correlator(features.match, mask[None], allowed)
+            width = votes.z.shape[-1]
+            best = int(votes.z.argmax())
+            translation = np.array([best % width, best // width], np.float32) - votes.origin
+        return Placement(rectified, features, grid, window, votes, translation, None)
+
+    def _fit(self, ballot: Placement, timings: dict[str, float]) -> Placement:
+        """Look closely at the best translations and keep the one whose matches agree most."""
+        with stage(timings, "consensus"):
+            mask = torch.from_numpy(ballot.rectified.mask()).to(self.device)
+            translations, scores = consensus.peaks(ballot.votes, self.candidates, self.model.peak_radius)
+            best = ballot
+            for translation, score in zip(translations[0], scores[0].tolist(), strict=True):
+                if score == -math.inf:
                     continue
-                fit = consensus.align(features.match[0], mask, window.features.match[0], translations[0, k])
-                support = fit.support if fit is not None else 0.0
-                if support > best[0]:
-                    best = (support, k, fit)
-        translation = translations[0, best[1]].cpu().numpy()
-        return Placement(rectified, features, grid, window, votes, translation, best[2])
+                match = ballot.window.features.match[0]
+                alignment = consensus.align(ballot.features.match[0], mask, match, translation)
+                if alignment is not None and alignment.support > best.support:
+                    best = replace(ballot, translation=translation.cpu().numpy(), alignment=alignment)
+        return best
 
     def _encode(self, rectified: Rectified) -> Features:
         pixels = fill_void(rectified.image, rectified.valid)

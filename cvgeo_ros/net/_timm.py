@@ -26,6 +26,6 @@ if not _torchvision_operators_load():
     for _schema in _SCHEMAS:
         _library.define(_schema)
 
-from timm.models.swin_transformer import SwinTransformer, SwinTransformerBlock  # noqa: E402
+from timm.models.swin_transformer import SwinTransformer  # noqa: E402
 
-__all__ = ["SwinTransformer", "SwinTransformerBlock"]
+__all__ = ["SwinTransformer"]

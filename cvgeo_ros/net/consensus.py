@@ -24,37 +24,49 @@ class Votes(NamedTuple):
     origin: tuple[int, int]
 
 
+class Correlator:
+    """Correlates frames with one tile; the tile's spectrum is computed once."""
+
+    def __init__(self, reference: Tensor, reach: tuple[int, int]) -> None:
+        """Prepare a tile.
+
+        Args:
+            reference: (B, D, h, w) unit descriptors of the tile, zero where it is void.
+            reach: largest (hq, wq) of the frames to come.
+        """
+        self.size = (reference.shape[-2], reference.shape[-1])
+        # FFTs of awkward lengths are several times slower.
+        self.padded = tuple(-(-(s + r - 1) // 16) * 16 for s, r in zip(self.size, reach, strict=True))
+        self.spectrum = torch.fft.rfft2(reference.float(), s=self.padded)
+
+    def __call__(self, query: Tensor, mask: Tensor, allowed: Tensor | None = None) -> Votes:
+        """Votes for all translations of a frame that overlap the tile.
+
+        Args:
+            query: (B, D, hq, wq) unit descriptors of the frame.
+            mask: (B, hq, wq) weights in 0..1, 0 where the raster shows nothing of the frame.
+            allowed: (H, W) or (B, H, W) bool, translations to consider, H = h + hq - 1 and W = w + wq - 1; others
+                get -inf and do not enter the standardisation.
+        """
+        hq, wq = query.shape[-2:]
+        kernel = torch.fft.rfft2(query.float() * mask[:, None].float(), s=self.padded)
+        scores = torch.fft.irfft2((self.spectrum * kernel.conj()).sum(1), s=self.padded)
+        scores = scores.roll((hq - 1, wq - 1), dims=(-2, -1))
+        scores = scores[..., : self.size[0] + hq - 1, : self.size[1] + wq - 1]
+        if allowed is None:
+            mean = scores.mean((-2, -1), keepdim=True)
+            std = scores.std((-2, -1), keepdim=True)
+            return Votes((scores - mean) / (std + 1e-6), (wq - 1, hq - 1))
+        allowed = allowed.expand_as(scores)
+        count = allowed.sum((-2, -1), keepdim=True).clamp(min=2)
+        mean = scores.where(allowed, 0.0).sum((-2, -1), keepdim=True) / count
+        std = (scores - mean).where(allowed, 0.0).square().sum((-2, -1), keepdim=True).div(count).sqrt()
+        return Votes(((scores - mean) / (std + 1e-6)).masked_fill(~allowed, -torch.inf), (wq - 1, hq - 1))
+
+
 def correlate(query: Tensor, mask: Tensor, reference: Tensor, allowed: Tensor | None = None) -> Votes:
-    """Correlate a frame's descriptors with a tile's over all translations that overlap.
-
-    Args:
-        query: (B, D, hq, wq) unit descriptors of the frame.
-        mask: (B, hq, wq) weights in 0..1, 0 where the raster shows nothing of the frame.
-        reference: (B, D, h, w) unit descriptors of the tile, zero where the tile is void.
-        allowed: (H, W) or (B, H, W) bool, translations to consider, H = h + hq - 1 and W = w + wq - 1; others get
-            -inf and do not enter the standardisation.
-
-    Returns:
-        Standardised votes over (h + hq - 1, w + wq - 1) translations.
-    """
-    hq, wq = query.shape[-2:]
-    h, w = reference.shape[-2:]
-    size = (h + hq - 1, w + wq - 1)
-    padded = (-(-size[0] // 16) * 16, -(-size[1] // 16) * 16)  # FFTs of awkward lengths are several times slower
-    kernel = torch.fft.rfft2(query.float() * mask[:, None].float(), s=padded)
-    scores = torch.fft.irfft2((torch.fft.rfft2(reference.float(), s=padded) * kernel.conj()).sum(1), s=padded)
-    scores = scores.roll((hq - 1, wq - 1), dims=(-2, -1))[..., : size[0], : size[1]]
-    if allowed is None:
-        mean = scores.mean((-2, -1), keepdim=True)
-        std = scores.std((-2, -1), keepdim=True)
-        z = (scores - mean) / (std + 1e-6)
-    else:
-        weight = allowed.expand_as(scores).to(scores.dtype)
-        count = weight.sum((-2, -1), keepdim=True).clamp(min=2)
-        mean = (scores * weight).sum((-2, -1), keepdim=True) / count
-        std = (((scores - mean) * weight).square().sum((-2, -1), keepdim=True) / count).sqrt()
-        z = ((scores - mean) / (std + 1e-6)).masked_fill(~allowed.expand_as(scores), -torch.inf)
-    return Votes(z, (wq - 1, hq - 1))
+    """Correlate a frame with a tile once; shapes as in `Correlator`."""
+    return Correlator(reference, (query.shape[-2], query.shape[-1]))(query, mask, allowed)
 
 
 def peaks(votes: Votes, count: int, radius: int) -> tuple[Tensor, Tensor]:

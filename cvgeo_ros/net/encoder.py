@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._timm import SwinTransformer, SwinTransformerBlock
+from ._timm import SwinTransformer
 from .config import NetConfig, View
 from .gmoe import Condition, ExpertPool, GMoE, Routing
 
@@ -86,10 +86,9 @@ class Encoder(nn.Module):
         for s, blocks in enumerate(config.moe_blocks):
             if not blocks:
                 continue
-            pool = ExpertPool(dims[s], int(dims[s] * config.expert_ratio), config.num_experts)
-            self.pools[str(s)] = pool
+            self.pools[str(s)] = ExpertPool(dims[s], int(dims[s] * config.expert_ratio), config.num_experts)
             for b in blocks:
-                self.moe[f"{s}_{b}"] = GMoE(dims[s], pool, config.top_k)
+                self.moe[f"{s}_{b}"] = GMoE(dims[s], config.num_experts, config.top_k)
                 self.trunk.layers[s].blocks[b].mlp = nn.Identity()  # replaced, so not paid for
         width = config.context_dim
         self.level_norms = nn.ModuleList(nn.LayerNorm(d) for d in dims)
@@ -115,26 +114,23 @@ class Encoder(nn.Module):
         """
         condition = self.condition(view, gsd)
         x = self.trunk.patch_embed((image - self.mean) / self.std)
-        levels, routings = [], []
+        levels: list[Tensor] = []
+        routings: list[Routing] = []
         for s, stage in enumerate(self.trunk.layers):
             x = stage.downsample(x)
             for b, block in enumerate(stage.blocks):
-                x, routing = self._block(block, f"{s}_{b}", x, condition)
-                routings += routing
+                if f"{s}_{b}" not in self.moe:
+                    x = block(x)
+                    continue
+                x = x + block._attn(block.norm1(x))
+                y, routing = self.moe[f"{s}_{b}"](block.norm2(x), condition, self.pools[str(s)])
+                x = x + y
+                routings.append(routing)
             levels.append(x)
         features = self._neck(levels)
         zero = image.new_zeros((), dtype=torch.float32)
         mean = Routing(*(torch.stack(losses).mean() for losses in zip(*routings, strict=True))) if routings else None
         return features, mean or Routing(zero, zero)
-
-    def _block(
-        self, block: SwinTransformerBlock, key: str, x: Tensor, condition: Tensor
-    ) -> tuple[Tensor, list[Routing]]:
-        if key not in self.moe:
-            return block(x), []
-        x = x + block._attn(block.norm1(x))
-        y, routing = self.moe[key](block.norm2(x), condition)
-        return x + y, [routing]
 
     def _neck(self, levels: list[Tensor]) -> Features:
         """Sum all levels at stride 8: coarser ones are enlarged, the finest is averaged."""

@@ -9,8 +9,8 @@ class CrossViewFusion(nn.Module):
 
     MOGeo correlates prompt and tile into an attention map F_a, forms F'_r = F_a * F_r and hands [F_a, F'_r] to the
     head. A 1x1 convolution of F'_r equals F_a * (W F_r), so W F_r is computed once per tile and each further click
-    costs a product and two small convolutions. The consensus enters as one more channel: a soft prior beside the hard prompt.
-    Both keep a direct, learned weight in the sum, so that either can win where the other is flat.
+    costs a product and two small convolutions. The consensus enters as one more channel, a soft prior beside the hard
+    prompt. Both keep a direct, learned weight in the sum, so that either can win where the other is flat.
     """
 
     gated = 8

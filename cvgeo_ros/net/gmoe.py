@@ -83,15 +83,15 @@ class GMoE(nn.Module):
     form; 1 when the load is even), z-loss after ST-MoE (arXiv 2202.08906).
     """
 
-    def __init__(self, dim: int, pool: ExpertPool, top_k: int, noise: float = 0.1) -> None:
+    def __init__(self, dim: int, num_experts: int, top_k: int, noise: float = 0.1) -> None:
         super().__init__()
-        self.pool, self.top_k, self.noise = pool, top_k, noise
-        self.content_gate = nn.Linear(dim, pool.num_experts, bias=False)
-        self.condition_gate = nn.Linear(Condition.dim, pool.num_experts)
+        self.num_experts, self.top_k, self.noise = num_experts, top_k, noise
+        self.content_gate = nn.Linear(dim, num_experts, bias=False)
+        self.condition_gate = nn.Linear(Condition.dim, num_experts)
         nn.init.trunc_normal_(self.content_gate.weight, std=0.02)
 
-    def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Routing]:
-        """(B, H, W, C) cells and (B, Condition.dim) -> (B, H, W, C), routing losses."""
+    def forward(self, x: Tensor, condition: Tensor, pool: ExpertPool) -> tuple[Tensor, Routing]:
+        """(B, H, W, C) cells, (B, Condition.dim) and the stage's experts -> (B, H, W, C), routing losses."""
         batch, height, width, dim = x.shape
         tokens = x.reshape(-1, dim)
         with torch.autocast(x.device.type, enabled=False):  # routing in half precision flips near-ties
@@ -101,8 +101,8 @@ class GMoE(nn.Module):
             noisy = logits + torch.randn_like(logits) * self.noise if self.training and self.noise > 0 else logits
             chosen, choice = noisy.topk(self.top_k, dim=1)
             weights = chosen.softmax(dim=1)
-            share = F.one_hot(choice, self.pool.num_experts).float().sum(1).mean(0) / self.top_k
-            balance = self.pool.num_experts * (share * logits.softmax(dim=1).mean(0)).sum()
+            share = F.one_hot(choice, self.num_experts).float().sum(1).mean(0) / self.top_k
+            balance = self.num_experts * (share * logits.softmax(dim=1).mean(0)).sum()
             z = logits.logsumexp(dim=1).square().mean()
-        y = self.pool.sparse(tokens, weights, choice)
+        y = pool.sparse(tokens, weights, choice)
         return y.reshape(batch, height, width, dim), Routing(balance, z)

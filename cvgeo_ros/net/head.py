@@ -67,12 +67,14 @@ class Peak(NamedTuple):
     Attributes:
         place: (B, N, 2) cells (x, y), the mean of the distribution within two cells of its peak.
         mass: (B, N) probability within two cells of the peak.
-        spread: (B, N) root mean square distance of the whole distribution from the place, cells per axis.
+        spread: (B, N) standard deviation of the distribution within two cells of its peak, cells per axis.
+        scatter: (B, N) root mean square distance of the whole distribution from the place, cells per axis.
     """
 
     place: Tensor
     mass: Tensor
     spread: Tensor
+    scatter: Tensor
 
 
 def find_peak(heat: Tensor) -> Peak:
@@ -89,8 +91,9 @@ def find_peak(heat: Tensor) -> Peak:
     mass = near.sum(-1)
     place = (near[..., None] * cells).sum(2) / mass[..., None]
     distance = (cells - place[:, :, None]).square().sum(-1)
-    spread = ((probability * distance).sum(-1) / 2).sqrt()
-    return Peak(place, mass, spread)
+    spread = ((near * distance).sum(-1) / mass / 2).sqrt()
+    scatter = ((probability * distance).sum(-1) / 2).sqrt()
+    return Peak(place, mass, spread, scatter)
 
 
 class ScoreHead(nn.Module):

@@ -46,7 +46,7 @@ class CrossViewLocator(nn.Module):
     """Finds clicked objects of a frame in a tile.
 
     The parts are called one by one so that they can be reused: `encode_tile` once per tile, `encode_frame` once per
-    frame, `vote` once per frame and tile, `answer` once for all clicks.
+    frame, `consensus.correlate` once per frame and tile, `answer` once for all clicks.
     """
 
     peak_radius = 6
@@ -69,10 +69,6 @@ class CrossViewLocator(nn.Module):
         """(B, 3, H, W) RGB in 0..1, (B,) metres per pixel -> features of stride 8."""
         features, routing = self.encoder(image, View.SATELLITE, gsd)
         return TileFeatures(features.match, features.context, self.fusion.prepare(features.context)), routing
-
-    def vote(self, frame: Features, mask: Tensor, tile: TileFeatures, allowed: Tensor | None = None) -> consensus.Votes:
-        """Consensus over translations; shapes as in `consensus.correlate`."""
-        return consensus.correlate(frame.match, mask, tile.match, allowed)
 
     def answer(
         self,
