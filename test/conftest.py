@@ -6,8 +6,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from cvgeo_ros.net import NetConfig
 
 # Domains whose ports stay below Linux's range of ephemeral ports (ROS 2 documentation, "The ROS_DOMAIN_ID").
 DOMAIN_IDS = range(1, 102)
@@ -44,3 +48,24 @@ def ros_domain() -> Iterator[int]:
     """ROS domain of this test alone, in the environment of this process and its children."""
     with own_domain() as domain:
         yield domain
+
+
+@pytest.fixture
+def small_config() -> "NetConfig":
+    """A network of the same code as the shipped sizes, fast enough for hundreds of tests."""
+    from cvgeo_ros.net import NetConfig
+
+    return NetConfig(
+        name="small",
+        embed_dim=8,
+        depths=(1, 2, 2),
+        num_heads=(1, 2, 4),
+        window_size=4,
+        conv_stem=True,
+        moe_blocks=((), (1,), (0, 1)),
+        expert_ratio=2.0,
+        mlp_ratio=2.0,
+        match_dim=16,
+        context_dim=16,
+        query_size=64,
+    )

@@ -39,7 +39,8 @@ class Grid:
         along_u, along_v = tile.transform.gsd((tile.width / 2, tile.height / 2))
         scale = (gsd / along_u, gsd / along_v)
         size = (tile.width / scale[0] / STRIDE, tile.height / scale[1] / STRIDE)
-        return cls(gsd, scale, (math.ceil(size[0]), math.ceil(size[1])))
+        # Rounding must not add a column of cells that holds nothing.
+        return cls(gsd, scale, (math.ceil(size[0] - 1e-3), math.ceil(size[1] - 1e-3)))
 
     def to_tile(self, cells: NDArray[np.float64]) -> NDArray[np.float64]:
         """Cells (..., 2) (x, y) to tile pixels (u, v)."""

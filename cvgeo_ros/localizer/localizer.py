@@ -108,7 +108,8 @@ class Localizer:
             targets = self._answer(placer.tile, placement, points)
         x, y = placement.window.origin
         h, w = placement.window.void.shape[-2:]
-        (u0, v0), (u1, v1) = placement.grid.to_tile(np.array([[x, y], [x + w, y + h]], np.float64)).tolist()
+        corners = placement.grid.to_tile(np.array([[x, y], [x + w, y + h]], np.float64))
+        (u0, v0), (u1, v1) = np.minimum(corners, [placer.tile.width, placer.tile.height]).tolist()
         return Localization(targets, placer.tile.tile_id, (u0, v0, u1, v1), timings)
 
     def _require_placer(self) -> Placer:

@@ -1,0 +1,83 @@
+"""Training pairs: the recorded relation of frame and tile is the true one, boxes enclose what was outlined."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cvgeo_ros.learn.pairs import PairConfig, Pairs, Source, apply, real_sources, warp
+
+
+@pytest.fixture
+def photograph(tmp_path: Path) -> Source:
+    """A dark picture with bright round spots, which keep their centres through any warp, and outlines."""
+    rng = np.random.default_rng(0)
+    image = np.full((600, 600, 3), 60, np.uint8)
+    mask = np.zeros((600, 600), np.uint8)
+    for u, v in rng.integers(30, 570, (60, 2)):
+        cv2.circle(image, (int(u), int(v)), 6, (230, 230, 230), -1, cv2.LINE_AA)
+    cv2.rectangle(mask, (250, 260), (330, 340), 255, -1)
+    cv2.imwrite(str(tmp_path / "p.png"), image)
+    cv2.imwrite(str(tmp_path / "p_mask.png"), mask)
+    return Source(tmp_path / "p.png", 0.3, mask=tmp_path / "p_mask.png")
+
+
+def test_warp_keeps_pixel_centres(tmp_path: Path) -> None:
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[10, 20] = 255
+    moved = warp(image, np.array([[1.0, 0, 5], [0, 1, 3], [0, 0, 1]]), 32)
+    assert np.argwhere(moved[..., 0] == 255).tolist() == [[7, 15]]
+    halved = warp(cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST), np.diag([4.0, 4.0, 1.0]), 40)
+    assert np.argwhere(halved[..., 0] > 200).tolist() == [[10, 20]]
+
+
+def test_the_recorded_homography_relates_the_views(photograph: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pairs, "_disturb", staticmethod(lambda image, rng, own: image))
+    monkeypatch.setattr("cvgeo_ros.learn.augment.relief", lambda shape, rng, amplitude: None)
+    pairs, rng = Pairs([photograph], [], 0.0, PairConfig(), seed=0), np.random.default_rng(3)
+    checked = 0
+    for _ in range(12):
+        pair = pairs.draw(photograph, rng)
+        if pair is None:
+            continue
+        query, tile = (pair[k].permute(1, 2, 0).numpy() for k in ("query", "tile"))
+        _, _, _, centres = cv2.connectedComponentsWithStats((query[..., 0] > 150).astype(np.uint8))
+        for centre in centres[1:] + 0.5:
+            if not (12 < centre[0] < 116 and 12 < centre[1] < 116):
+                continue
+            u, v = apply(pair["to_tile"].double().numpy(), centre[None])[0]
+            if 4 < u < 252 and 4 < v < 252:
+                assert tile[int(v), int(u), 0] > 150, "a spot of the frame lies on its spot of the tile"
+                checked += 1
+    assert checked > 20
+
+
+def test_boxes_enclose_their_outline_and_targets_lie_inside(photograph: Source) -> None:
+    pairs, rng = Pairs([photograph], [], 0.0, PairConfig(), seed=0), np.random.default_rng(1)
+    found = 0
+    for _ in range(80):
+        pair = pairs.draw(photograph, rng)
+        if pair is None:
+            continue
+        boxes, targets = pair["boxes"].numpy(), pair["targets"].numpy()
+        for box, target in zip(boxes, targets, strict=True):
+            if np.isfinite(box).all():
+                assert (target >= box[:2] - 1).all() and (target <= box[2:] + 1).all()
+                assert ((box[2:] - box[:2]) * float(pair["gsd"])).max() < 81 * 0.3 * 1.5
+                found += 1
+    assert found > 5
+
+
+def test_the_stream_is_deterministic_by_seed(photograph: Source) -> None:
+    first, second, other = (next(iter(Pairs([photograph], [], 0.0, PairConfig(), seed))) for seed in (5, 5, 6))
+    assert all((first[key] == second[key]).all() or first[key].isnan().any() for key in first)
+    assert not (first["query"] == other["query"]).all()
+
+
+def test_real_sources_find_outlines_by_name(tmp_path: Path) -> None:
+    folder = tmp_path / "tartu" / "train"
+    folder.mkdir(parents=True)
+    for name in ("a.jpg", "a_mask.png", "b.jpg"):
+        cv2.imwrite(str(folder / name), np.zeros((8, 8, 3), np.uint8))
+    assert [(s.tile.name, s.mask is not None) for s in real_sources(tmp_path)] == [("a.jpg", True), ("b.jpg", False)]
