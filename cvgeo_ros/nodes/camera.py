@@ -176,7 +176,11 @@ class CameraNode(Node):
             if picture is None:
                 break
             if played:
-                due += self._gap(previous, picture.stamp)
+                gap = self._gap(previous, picture.stamp)
+                due += gap
+                # After a stall the images go on at their pace; they do not catch up in a burst.
+                if gap <= self._now() - due:
+                    due = self._now()
             previous = picture.stamp
             self._sleep_until(due)
             if not self._stop.is_set():
