@@ -59,7 +59,9 @@ class Placer:
     """Places frames on one tile."""
 
     candidates = 5
-    """Translations that are examined more closely."""
+    """Translations that are examined more closely, at most."""
+    lead = 2.0
+    """Standard scores by which the best translation has to lead for the others to be passed over."""
     headings = 18
     """Headings tried where none is known: 20 degrees apart, within the rotations the descriptors are trained for."""
     heights = tuple(45.0 * 1.35**k for k in range(8))
@@ -187,8 +189,8 @@ class Placer:
             translations, scores = consensus.peaks(ballot.votes, self.candidates, self.model.peak_radius)
             best = ballot
             for translation, score in zip(translations[0], scores[0].tolist(), strict=True):
-                if score == -math.inf:
-                    continue
+                if score < float(scores[0, 0]) - self.lead:
+                    break
                 match = ballot.window.features.match[0]
                 alignment = consensus.align(ballot.features.match[0], mask, match, translation)
                 if alignment is not None and alignment.support > best.support:

@@ -4,11 +4,15 @@ The rectified frame and the tile share axes and scale up to the errors of the pr
 translation, found for all cells at once by correlation (FFT), and then a small similarity, fitted to local matches.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+MATCHES = 1200
+"""Cells of a frame that are matched for an alignment, at most."""
 
 
 class Votes(NamedTuple):
@@ -152,6 +156,9 @@ def align(
     where = (mask > 0.5).nonzero()
     if where.shape[0] < 16:
         return None
+    # A thousand matches fit eight parameters as well as four thousand, in a quarter of the time.
+    step = math.ceil(math.sqrt(where.shape[0] / MATCHES))
+    where = where[(where % step == 0).all(1)]
     cells = where.flip(1).float() + 0.5
     start = (cells + translation).floor().long()
     offsets = torch.stack(
