@@ -68,6 +68,7 @@ def record_of(item: "Located") -> dict[str, Any]:
 
 def table_of(figures: "dict[str, Figures | None]", title: str) -> "Table":
     """Return figures side by side."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     def share(value: float) -> str:
@@ -88,7 +89,7 @@ def table_of(figures: "dict[str, Figures | None]", title: str) -> "Table":
         ("median latency of a frame", lambda f: f"{1e3 * f.latency_median:.0f} ms"),
     )
     known = {key: value for key, value in figures.items() if value is not None}
-    sheet = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    sheet = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     sheet.add_column("")
     for key in known:
         sheet.add_column("all objects" if key == "all" else f"quality {key}", justify="right")

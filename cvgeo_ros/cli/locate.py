@@ -36,7 +36,7 @@ def locate(
 
     from rich.console import Console
 
-    from cvgeo_ros.cli.report import Result, picture, read_frame, table, write_picture
+    from cvgeo_ros.cli.report import Result, duration, picture, read_frame, table, write_picture
     from cvgeo_ros.geo import PinholeCamera, compass_to_yaw, open_store
     from cvgeo_ros.localizer import Localizer, Prior
 
@@ -56,7 +56,8 @@ def locate(
         height=altitude,
     )
     started = time.perf_counter()
-    found = localizer.locate(frame, points, camera, prior)
+    with Console(stderr=True).status(f"searching {tile.tile_id}"):
+        found = localizer.locate(frame, points, camera, prior)
     latency = time.perf_counter() - started
     names = [f"{u:g}, {v:g}" for u, v in points]
     results = [
@@ -65,11 +66,13 @@ def locate(
     ]
     write_picture(out, picture(frame, results, tile, (image.name, tile.tile_id)))
     if as_json:
-        answer = {"tile_id": found.tile_id, "window": found.window, "latency": latency}
+        answer = {"tile_id": found.tile_id, "window": found.window, "latency": latency, "timings": found.timings}
         typer.echo(json.dumps({**answer, "targets": [asdict(target) for target in found.targets]}, indent=1))
     else:
         console = Console()
         console.print(table(results, tile, f"{image.name} on {tile.tile_id}"))
+        stages = ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in found.timings.items())
+        console.print(f"time     {stages}", highlight=False, soft_wrap=True)
         console.print(f"picture  {out}", highlight=False, soft_wrap=True)
     tile.close()
 

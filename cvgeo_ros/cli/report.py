@@ -8,6 +8,7 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cvgeo_ros import draw
@@ -72,31 +73,36 @@ class Result:
 
 
 def table(results: Sequence[Result], tile: TileStore, title: str) -> Table:
-    """Return the table of all clicks; columns of truth only where some is known."""
+    """Return the table of all clicks, by frames; columns of truth only where some is known."""
     known = any(result.truth is not None for result in results)
-    sheet = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
-    sheet.add_column("frame", no_wrap=True)
+    several = len({result.frame for result in results}) > 1
+    sheet = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     sheet.add_column("#", justify="right")
     sheet.add_column("target", no_wrap=True)
     for column in (*COLUMNS, "latency", *(("error", "IoU") if known else ())):
         sheet.add_column(column, justify="right", no_wrap=True)
     previous = None
     for result in results:
-        if previous not in (None, result.frame):
+        if several and result.frame != previous:
             sheet.add_section()
-        frame = "" if result.frame == previous else result.frame
+            sheet.add_row("", f"[bold]{result.frame}[/]")
         previous = result.frame
-        cells = [frame, str(result.number), result.name]
+        cells = [str(result.number), result.name]
         if result.target is None:
             cells += ["[red]no answer[/]"]
         else:
-            cells += [*texts(result.target), f"{1e3 * result.latency:.0f} ms"]
+            cells += [*texts(result.target), duration(result.latency)]
             if result.truth is not None:
                 error, overlap = result.error(tile), result.iou()
                 good = "green" if overlap > 0.25 else "yellow" if error <= 10.0 else "red"
                 cells += [f"[{good}]{error:.1f} m[/]", f"[{good}]{overlap:.2f}[/]"]
         sheet.add_row(*cells)
     return sheet
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people read it."""
+    return f"{1e3 * seconds:.0f} ms" if seconds < 10.0 else f"{seconds:.0f} s"
 
 
 def texts(target: Target) -> list[str]:
@@ -118,7 +124,7 @@ def summary(results: Sequence[Result], tile: TileStore) -> str:
         line += f", median error {np.median(errors):.1f} m, within 10 m {near:.0%}, acc@0.25 {hits:.0%}"
     latency = {result.frame: result.latency for result in answered}
     if latency:
-        line += f", median latency {1e3 * np.median(list(latency.values())):.0f} ms a frame"
+        line += f", median latency {duration(float(np.median(list(latency.values()))))} a frame"
     return line
 
 

@@ -32,6 +32,9 @@ def train(
     given = {"model": model, "real": real, "rendered": rendered, "steps": steps, "minutes": minutes, "seed": seed}
     settings = read_config(config, {key: value for key, value in given.items() if value is not None})
 
+    if settings.real is None and settings.rendered is None:
+        raise ConfigError("nothing to train on: give --real, --rendered or both")
+
     from cvgeo_ros.learn.training import Trainer
 
     console = Console()
@@ -41,7 +44,7 @@ def train(
     try:
         weights = trainer.run(console)
     except FileNotFoundError as error:
-        raise ConfigError(f"{error}: give --real, --rendered or both") from error
+        raise ConfigError(str(error)) from error
     console.print(f"weights  {weights}", highlight=False, soft_wrap=True)
 
 

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cvgeo_ros.cli import app
+from cvgeo_ros.cli.train import ConfigError, read_config
+
+
+def test_options_go_before_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "train.yaml"
+    file.write_text("steps: 100\nseed: 4\nreal: photographs\n")
+    config = read_config(file, {"steps": 7})
+    assert (config.steps, config.seed, config.real) == (7, 4, Path("photographs"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stepz: 3", "field 'stepz' does not exist"),
+        ("pairs: {sise: 3}", "field 'pairs.sise' does not exist"),
+        ("steps: many", "field 'steps'"),
+        ("model: giant", "'giant' is none of nano, tiny"),
+        ("- 3", "must hold fields"),
+        ("a: [", "cannot be read as YAML"),
+    ],
+)
+def test_mistakes_in_a_file_are_named(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "train.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"train\.yaml") as error:
+        read_config(file, {})
+    assert words in str(error.value)
+
+
+def test_nothing_to_train_on(runner: CliRunner) -> None:
+    result = runner.invoke(app, ["train", "--out", "run"])
+    assert result.exit_code == 1
+    assert "give --real, --rendered or both" in result.stderr
