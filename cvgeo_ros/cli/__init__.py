@@ -1,4 +1,4 @@
-"""The command line: ``cvgeo demo``, ``locate``, ``evaluate``, ``train``, ``scenes``.
+"""The command line: ``cvgeo demo``, ``locate``, ``evaluate``, ``train``, ``bench`` and ``scenes``.
 
 Each command's module imports what is heavy (torch, rclpy, learn) when the command runs, so that help comes at once.
 """
@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from cvgeo_ros.cli.bench import bench
 from cvgeo_ros.cli.demo import demo
 from cvgeo_ros.cli.evaluate import evaluate
 from cvgeo_ros.cli.locate import locate
@@ -45,4 +46,5 @@ app.command(
 )(locate)
 app.command(epilog="Example: [bold]cvgeo evaluate scenes/demo --protocol wide --json[/]")(evaluate)
 app.command(epilog="Example: [bold]cvgeo train --rendered worlds --steps 6000 --out out/nano[/]")(train)
+app.add_typer(bench, name="bench")
 app.add_typer(scenes, name="scenes")

@@ -89,7 +89,9 @@ def table_of(figures: "dict[str, Figures | None]", title: str) -> "Table":
         ("median latency of a frame", lambda f: f"{1e3 * f.latency_median:.0f} ms"),
     )
     known = {key: value for key, value in figures.items() if value is not None}
-    sheet = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    sheet = Table(
+        title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     sheet.add_column("")
     for key in known:
         sheet.add_column("all objects" if key == "all" else f"quality {key}", justify="right")

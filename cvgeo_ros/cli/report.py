@@ -76,7 +76,9 @@ def table(results: Sequence[Result], tile: TileStore, title: str) -> Table:
     """Return the table of all clicks, by frames; columns of truth only where some is known."""
     known = any(result.truth is not None for result in results)
     several = len({result.frame for result in results}) > 1
-    sheet = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    sheet = Table(
+        title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     sheet.add_column("#", justify="right")
     sheet.add_column("target", no_wrap=True)
     for column in (*COLUMNS, "latency", *(("error", "IoU") if known else ())):

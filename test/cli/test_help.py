@@ -4,7 +4,9 @@ from typer.testing import CliRunner
 from cvgeo_ros.cli import app
 
 
-@pytest.mark.parametrize("command", ["demo", "locate", "evaluate", "train", "scenes pack", "scenes demo"])
+@pytest.mark.parametrize(
+    "command", ["demo", "locate", "evaluate", "train", "bench latency", "scenes pack", "scenes demo"]
+)
 def test_help_shows_an_example(runner: CliRunner, command: str) -> None:
     result = runner.invoke(app, [*command.split(), "--help"])
     assert result.exit_code == 0
