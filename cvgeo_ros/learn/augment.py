@@ -23,7 +23,7 @@ def photometric(image: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
     if kind < 0.35:
         x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.3, 1.6))
     elif kind < 0.55:  # over-sharpened, as satellite providers do
-        x += (x - cv2.GaussianBlur(x, (0, 0), rng.uniform(0.8, 2.0))) * rng.uniform(0.3, 1.5)
+        x = x + (x - cv2.GaussianBlur(x, (0, 0), rng.uniform(0.8, 2.0))) * rng.uniform(0.3, 1.5)
     x += rng.standard_normal(x.shape, dtype=np.float32) * rng.uniform(0, 0.05)
     out = (np.clip(x, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.3:
@@ -44,8 +44,8 @@ def shadows(image: NDArray[np.uint8], rng: Generator, strength: float) -> NDArra
         w, length = rng.uniform(0.02, 0.15, 2) * width
         corners = np.array([start, start + across * w, start + across * w + along * length, start + along * length])
         cv2.fillConvexPoly(mask, corners.astype(np.int32), 1.0)
-    mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.4, 1.5))[..., None]
-    return (image * (1 - mask * strength)).astype(np.uint8)
+    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.4, 1.5)))[..., None]
+    return (image * (1 - soft * strength)).astype(np.uint8)
 
 
 def intruders(image: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:

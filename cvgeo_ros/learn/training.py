@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 from ..net import CONFIGS, CrossViewLocator
 from ..net.weights import save_weights
 from .losses import LossWeights, Objective
-from .pairs import PairConfig, Pairs, real_sources, rendered_sources
+from .pairs import PairConfig, Pairs
+from .sources import real_sources, rendered_sources
 
 
 @dataclass(frozen=True)

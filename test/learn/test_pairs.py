@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cvgeo_ros.learn.pairs import PairConfig, Pairs, Source, apply, real_sources, warp
+from cvgeo_ros.learn.pairs import PairConfig, Pairs
+from cvgeo_ros.learn.sources import Source, real_sources
+from cvgeo_ros.learn.warping import apply, warp
 
 
 @pytest.fixture

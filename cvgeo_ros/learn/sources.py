@@ -1,0 +1,110 @@
+"""Where training pairs come from: photographs, warped onto themselves, and rendered worlds, seen twice."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .warping import Homography
+
+Shown = tuple[Path, Homography, dict[int, tuple[float, float]]]
+"""A frame: its file, the homography frame px -> tile px of the ground, clicks (frame px) by number of the object."""
+Outline = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Contour (M, 2) and some inner points (K, 2) of an object, px."""
+
+
+@dataclass
+class Source:
+    """One tile and the frames that show it.
+
+    Attributes:
+        tile: RGB uint8.
+        gsd: metres per pixel of the tile.
+        frames: (RGB uint8, homography frame px -> tile px, clicks by object id) each; empty: the tile is its own frame.
+        boxes: (M, 4) boxes, tile px.
+        masks: (H, W) int32 object numbers from 1, where outlines are known.
+        weight: how often it is drawn.
+    """
+
+    tile: Path
+    gsd: float
+    frames: list[Shown] = field(default_factory=list)
+    boxes: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
+    mask: Path | None = None
+    weight: float = 1.0
+    shrink: float = 1.0
+
+
+def read_rgb(path: Path, shrink: float = 1.0) -> NDArray[np.uint8]:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise FileNotFoundError(f"{path}: not a readable image")
+    if shrink != 1.0:
+        image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+# Ground sampling distances are estimates (by cars and houses); the gate and the scale augmentation need no better.
+_REAL = (
+    ("tartu", "train/*.jpg", 0.13, 1.0, 1.0),
+    ("caliterra", "*.jpg", 0.06, 0.6, 0.25),
+    ("boruszyn", "*.jpg", 0.15, 1.0, 1.5),
+    ("brighton", "*.JPG", 0.025, 0.3, 0.7),
+)
+
+
+def real_sources(root: Path) -> list[Source]:
+    """Photographs of `train/`: nadir sets warped onto themselves, tartu with its buildings' outlines."""
+    sources = []
+    for name, pattern, gsd, shrink, weight in _REAL:
+        for path in sorted((root / name).glob(pattern)):
+            mask = path.with_name(path.stem + "_mask.png")
+            sources.append(
+                Source(path, gsd / shrink, mask=mask if mask.exists() else None, weight=weight, shrink=shrink)
+            )
+    return sources
+
+
+def rendered_sources(root: Path) -> list[Source]:
+    """Worlds written by `cvgeo_ros.learn.scenes.pack`."""
+    sources = []
+    for path in sorted(root.glob("*/world.json")):
+        try:
+            world: dict[str, Any] = json.loads(path.read_text())
+        except json.JSONDecodeError:  # still being written
+            continue
+        ids = {o["id"]: i for i, o in enumerate(world["objects"])}
+        frames: list[Shown] = []
+        for view in world["views"]:
+            clicks = {
+                ids[o["id"]]: (float(o["click"][0]), float(o["click"][1]))
+                for o in view["objects"]
+                if o["visible"] > 0.4 and o["id"] in ids
+            }
+            frames.append((path.parent / view["file"], np.array(view["ground_to_sat"], np.float64), clicks))
+        boxes = np.array([o["bbox"] for o in world["objects"]], np.float64).reshape(-1, 4)
+        sources.append(Source(path.parent / world["sat"], world["gsd"], frames, boxes, weight=1.0))
+    return sources
+
+
+def read_outlines(path: Path) -> list[Outline]:
+    """Contour and some inner points, px, of each building of a mask that does not touch its border."""
+    mask = np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((mask > 0).astype(np.uint8))
+    outlines = []
+    for number in range(1, count):
+        x, y, w, h, area = stats[number]
+        if area < 60 or x == 0 or y == 0 or x + w == mask.shape[1] or y + h == mask.shape[0]:
+            continue
+        part = np.pad((labels[y : y + h, x : x + w] == number).astype(np.uint8), 1)
+        contour = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0][0][:, 0]
+        v, u = np.nonzero(cv2.erode(part, np.ones((3, 3), np.uint8)))
+        if len(u):
+            keep = slice(None, None, max(1, len(u) // 50))
+            origin = np.array([x - 1, y - 1]) + 0.5
+            outlines.append((contour + origin, np.stack([u, v], -1)[keep] + origin))
+    return outlines
