@@ -45,6 +45,7 @@ def demo(
     played = Scene.load(scene or shipped_scene())
     tile = open_store(played.map)
     clicks = clicks_of(played)
+    (out / "demo.png").unlink(missing_ok=True)
     with exit_on_signals(), console.status("starting") as status:
         answers = replay(
             played,

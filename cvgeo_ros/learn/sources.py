@@ -22,12 +22,13 @@ class Source:
     """One tile and the frames that show it.
 
     Attributes:
-        tile: RGB uint8.
-        gsd: metres per pixel of the tile.
-        frames: (RGB uint8, homography frame px -> tile px, clicks by object id) each; empty: the tile is its own frame.
-        boxes: (M, 4) boxes, tile px.
-        masks: (H, W) int32 object numbers from 1, where outlines are known.
+        tile: image file.
+        gsd: metres per pixel of the tile, once shrunk.
+        frames: that show it; empty: the tile is its own frame.
+        boxes: (M, 4) boxes of the objects, tile px.
+        mask: file of a building mask of the tile, where there is one.
         weight: how often it is drawn.
+        shrink: factor that tile and frames are resized by when they are read.
     """
 
     tile: Path
@@ -40,6 +41,7 @@ class Source:
 
 
 def read_rgb(path: Path, shrink: float = 1.0) -> NDArray[np.uint8]:
+    """An image file as (H, W, 3) RGB, resized by `shrink`; FileNotFoundError where it cannot be read."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise FileNotFoundError(f"{path}: not a readable image")
