@@ -19,7 +19,7 @@ class Votes(NamedTuple):
     """Agreement of the frame with the tile for every translation.
 
     Attributes:
-        z: (B, H, W) standard scores of the correlation; entry (i, j) belongs to the translation
+        z: (B, H, W) standard scores of the mean similarity; entry (i, j) belongs to the translation
             (j - origin, i - origin) in cells, that the frame's cell (0, 0) lies at on the tile.
         origin: (x, y) index of the zero translation.
     """
@@ -42,30 +42,40 @@ class Correlator:
         # FFTs of awkward lengths are several times slower.
         self.padded = tuple(-(-(s + r - 1) // 16) * 16 for s, r in zip(self.size, reach, strict=True))
         self.spectrum = torch.fft.rfft2(reference.float(), s=self.padded)
+        shown = (reference.float().square().sum(1, keepdim=True) > 0.5).float()
+        self.shown = torch.fft.rfft2(shown, s=self.padded)
 
     def __call__(self, query: Tensor, mask: Tensor, allowed: Tensor | None = None) -> Votes:
         """Votes for all translations of a frame that overlap the tile.
+
+        The mean similarity at a translation is noisier the fewer cells overlap, so its difference to the overall mean
+        is weighted by the root of their number: scores compare at the border and inside, on small and large tiles.
 
         Args:
             query: (B, D, hq, wq) unit descriptors of the frame.
             mask: (B, hq, wq) weights in 0..1, 0 where the raster shows nothing of the frame.
             allowed: (H, W) or (B, H, W) bool, translations to consider, H = h + hq - 1 and W = w + wq - 1; others
-                get -inf and do not enter the standardisation.
+                get -inf.
         """
-        hq, wq = query.shape[-2:]
-        kernel = torch.fft.rfft2(query.float() * mask[:, None].float(), s=self.padded)
-        scores = torch.fft.irfft2((self.spectrum * kernel.conj()).sum(1), s=self.padded)
-        scores = scores.roll((hq - 1, wq - 1), dims=(-2, -1))
-        scores = scores[..., : self.size[0] + hq - 1, : self.size[1] + wq - 1]
-        if allowed is None:
-            mean = scores.mean((-2, -1), keepdim=True)
-            std = scores.std((-2, -1), keepdim=True)
-            return Votes((scores - mean) / (std + 1e-6), (wq - 1, hq - 1))
-        allowed = allowed.expand_as(scores)
-        count = allowed.sum((-2, -1), keepdim=True).clamp(min=2)
-        mean = scores.where(allowed, 0.0).sum((-2, -1), keepdim=True) / count
-        std = (scores - mean).where(allowed, 0.0).square().sum((-2, -1), keepdim=True).div(count).sqrt()
-        return Votes(((scores - mean) / (std + 1e-6)).masked_fill(~allowed, -torch.inf), (wq - 1, hq - 1))
+        mask = mask[:, None].float()
+        total = self._correlate(self.spectrum, query.float() * mask)
+        overlap = self._correlate(self.shown, mask).clamp(min=0.0)
+        some = overlap > 0.5
+        mean = total.sum((-2, -1), keepdim=True) / overlap.sum((-2, -1), keepdim=True).clamp(min=1.0)
+        excess = ((total - mean * overlap) / overlap.clamp(min=1.0).sqrt()).where(some, 0.0)
+        count = some.sum((-2, -1), keepdim=True).clamp(min=1)
+        std = (excess.square().sum((-2, -1), keepdim=True) / count).sqrt()
+        z = excess / (std + 1e-6)
+        if allowed is not None:
+            z = z.masked_fill(~allowed, -torch.inf)
+        return Votes(z, (query.shape[-1] - 1, query.shape[-2] - 1))
+
+    def _correlate(self, spectrum: Tensor, kernel: Tensor) -> Tensor:
+        """Sum over channels of the correlations with (B, ., hq, wq) -> (B, h + hq - 1, w + wq - 1)."""
+        hq, wq = kernel.shape[-2:]
+        product = (spectrum * torch.fft.rfft2(kernel, s=self.padded).conj()).sum(1)
+        scores = torch.fft.irfft2(product, s=self.padded).roll((hq - 1, wq - 1), dims=(-2, -1))
+        return scores[..., : self.size[0] + hq - 1, : self.size[1] + wq - 1]
 
 
 def correlate(query: Tensor, mask: Tensor, reference: Tensor, allowed: Tensor | None = None) -> Votes:

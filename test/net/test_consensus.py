@@ -35,13 +35,36 @@ def test_votes_find_a_frame_that_reaches_over_the_border() -> None:
 
 def test_masked_cells_have_no_vote() -> None:
     tile = field(16, 40, 44)
-    frame = tile[..., 5:21, 6:22].clone()
-    frame[..., 8:] = field(16, 16, 8, seed=9)
+    frame = tile[..., 5:21, 6:22]
+    other = frame.clone()
+    other[..., 8:] = field(16, 16, 8, seed=9)
     mask = torch.ones(1, 16, 16)
     mask[..., 8:] = 0
-    votes = consensus.correlate(frame, mask, tile)
-    same = consensus.correlate(frame * mask[:, None], torch.ones(1, 16, 16), tile)
-    torch.testing.assert_close(votes.z, same.z)
+    torch.testing.assert_close(
+        consensus.correlate(frame, mask, tile).z, consensus.correlate(other, mask, tile).z, rtol=0, atol=1e-3
+    )
+
+
+def test_scores_are_standard_and_do_not_favour_the_inside() -> None:
+    """Descriptors with a common part make every overlap similar; only the excess over that may count."""
+    common = torch.ones(1, 16, 1, 1)
+    tile = torch.nn.functional.normalize(field(16, 40, 44) + common, dim=1)
+    frame = torch.nn.functional.normalize(field(16, 12, 16, seed=5) + common, dim=1)
+    z = consensus.correlate(frame, torch.ones(1, 12, 16), tile).z[0]
+    assert z.square().mean().sqrt() == pytest.approx(1.0, abs=0.01)
+    inside = z[11:40, 15:44]
+    assert inside.mean().abs() < 0.5
+    assert z[:6].square().mean().sqrt() == pytest.approx(float(inside.square().mean().sqrt()), rel=0.6)
+
+
+def test_voids_of_the_tile_do_not_count_as_difference() -> None:
+    tile = field(16, 40, 44)
+    holed = tile.clone()
+    holed[..., 8:12, 8:12] = 0
+    frame = tile[..., 5:17, 6:22]
+    whole, part = (consensus.correlate(frame, torch.ones(1, 12, 16), t) for t in (tile, holed))
+    assert consensus.peaks(part, 1, radius=4)[0][0, 0].tolist() == [6, 5]
+    assert part.z.max() > 0.85 * whole.z.max()
 
 
 def test_translations_not_allowed_are_never_peaks() -> None:
@@ -53,7 +76,8 @@ def test_translations_not_allowed_are_never_peaks() -> None:
     translation, score = consensus.peaks(votes, 4, radius=2)
     finite = translation[0][score[0].isfinite()]
     assert ((finite - torch.tensor([6.0, 5.0])).abs().amax(1) > 2).all()
-    assert votes.z[0][allowed].mean().abs() < 1e-3, "standardised over what is allowed"
+    free = consensus.correlate(frame, torch.ones(1, 12, 16), tile)
+    assert torch.equal(votes.z[0][allowed], free.z[0][allowed]), "what is allowed keeps its score"
 
 
 def test_spread_puts_each_click_where_the_translation_takes_it() -> None:
