@@ -30,7 +30,7 @@ from cvgeo_ros.scene import FrameRecord, Scene, SceneObject
 EPSG = 32632
 # On the zone's central meridian, where grid north is true north.
 CENTRE = (500_000.0, 5_049_800.0)
-SEED = 12
+SEED = 100_003  # far from the seeds that training worlds are drawn from
 GSD = 0.25
 SIDE = 1400
 FRAME_SIZE = (1280, 720)
