@@ -3,14 +3,14 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from cvgeo_ros.errors import CvgeoError
 from cvgeo_ros.geo.store import TileStore, open_store
 from cvgeo_ros.localizer import Localizer
-from cvgeo_ros.msg import GeoTargetArray
+from cvgeo_ros.msg import GeoTargetArray, TileInfo
 from cvgeo_ros.nodes import conversions
 from cvgeo_ros.nodes.frames import Frame
 from cvgeo_ros.nodes.parameters import Parameters
@@ -21,6 +21,13 @@ T = TypeVar("T")
 
 class BusyError(CvgeoError):
     """A request that was turned away because too many are waiting."""
+
+
+class ClosedError(CvgeoError):
+    """A request that found the node stopping."""
+
+    def __init__(self) -> None:
+        super().__init__("the node is being stopped: the request was dropped")
 
 
 @dataclass(frozen=True)
@@ -37,13 +44,14 @@ class Answer:
 
 
 class Engine:
-    """Owns core, map and worker thread; only :meth:`submit` and :meth:`close` may be called from another thread."""
+    """Owns core, map and worker thread; other threads may call :meth:`submit`, :meth:`run` and :meth:`close` alone."""
 
     def __init__(self, core: Localizer, parameters: Parameters) -> None:
         self._core = core
         self._parameters = parameters
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._waiting = 0
+        self._closed = False
         self._lock = threading.Lock()
         self.tile: TileStore | None = None
 
@@ -52,31 +60,43 @@ class Engine:
 
         Raises:
             BusyError: As many jobs as the parameter ``queue_size`` are waiting.
+            ClosedError: The engine was closed.
         """
         limit = self._parameters.count("queue_size")
         with self._lock:
+            if self._closed:
+                raise ClosedError
             if self._waiting >= limit:
                 raise BusyError(f"busy: {limit} requests are waiting (parameter queue_size): turned away")
+            future = self._worker.submit(job)
             self._waiting += 1
-        future = self._worker.submit(job)
         future.add_done_callback(self._on_done)
         return future
+
+    def run(self, job: Callable[[], T]) -> T:
+        """Queue a job and wait for its result; raises what :meth:`submit` and the job raise."""
+        try:
+            return self.submit(job).result()
+        except CancelledError as error:
+            raise ClosedError from error
 
     def _on_done(self, _: "Future[Any]") -> None:
         with self._lock:
             self._waiting -= 1
 
-    def use_map(self, path: str) -> TileStore:
-        """Open a map and search in it from now on; on an error the former one stays.
+    def use_map(self, path: str, now: int) -> TileInfo:
+        """Open a map at a time (ns) and search in it from now on; on an error the former one stays.
 
         Raises:
             MapError: The map cannot be opened or used.
+            ClosedError: The engine was closed meanwhile.
         """
         former, tile = self.tile, open_store(path)
         try:
+            info = conversions.to_tile_info(tile, conversions.to_time(now))
             self._core.set_tile(tile)
             if self._parameters.flag("prepare_map"):
-                self._core.prepare()
+                self._core.prepare(self._on_prepared)
         except Exception:
             if former is not None:
                 self._core.set_tile(former)
@@ -85,7 +105,12 @@ class Engine:
         self.tile = tile
         if former is not None:
             former.close()
-        return tile
+        return info
+
+    def _on_prepared(self, _: float) -> None:
+        # A large map takes minutes, which an interrupted node must not.
+        if self._closed:
+            raise ClosedError
 
     def locate(self, clicks: conversions.Clicks, frame: Frame, priors: Priors) -> Answer:
         """Locate clicks in a frame. Raises CvgeoError."""
@@ -110,6 +135,8 @@ class Engine:
 
     def close(self) -> None:
         """Finish the job under way, drop those waiting and close the map."""
+        with self._lock:
+            self._closed = True
         self._worker.shutdown(wait=True, cancel_futures=True)
         if self.tile is not None:
             self.tile.close()

@@ -71,12 +71,14 @@ class LocalizerNode(LifecycleNode):
         self._settings = Parameters(self, SPECS, self._held)
         self._engine: Engine | None = None
         self._outputs: TargetPublishers | None = None
-        self._own_services: list[Any] = []
         self._own_subscriptions: list[Any] = []
         self._history = FrameHistory(self._settings.count("history_bytes"))
         self._priors = priors.Priors()
         self._health = Health()
         self._diagnostics = Diagnostics(self, self._report)
+        # For the node's whole life: destroying a service while it answers would end the executor.
+        self.create_service(LocateTargets, "locate", self._on_locate, callback_group=MutuallyExclusiveCallbackGroup())
+        self.create_service(LoadMap, "load_map", self._on_load_map, callback_group=MutuallyExclusiveCallbackGroup())
         if self._settings.flag("autostart"):
             self._start_timer = self.create_timer(0.0, self._autostart)
 
@@ -126,13 +128,6 @@ class LocalizerNode(LifecycleNode):
             self._free()
             self._failed("configure", error)
             return TransitionCallbackReturn.FAILURE
-        self._own_services = [
-            self.create_service(kind, name, handle, callback_group=MutuallyExclusiveCallbackGroup())
-            for kind, name, handle in (
-                (LocateTargets, "locate", self._on_locate),
-                (LoadMap, "load_map", self._on_load_map),
-            )
-        ]
         self._health.recovered()
         return super().on_configure(state)
 
@@ -159,11 +154,13 @@ class LocalizerNode(LifecycleNode):
         self._free()
         return super().on_shutdown(state)
 
+    def destroy_node(self) -> None:
+        """Free everything; requests that wait are dropped."""
+        self._free()
+        super().destroy_node()
+
     def _free(self) -> None:
         self._unsubscribe()
-        for service in self._own_services:
-            self.destroy_service(service)
-        self._own_services = []
         if self._engine is not None:
             self._engine.close()
         if self._outputs is not None:
@@ -216,8 +213,9 @@ class LocalizerNode(LifecycleNode):
 
         try:
             engine.submit(answer)
-        except BusyError as error:
-            self._health.dropped()
+        except CvgeoError as error:
+            if isinstance(error, BusyError):
+                self._health.dropped()
             self._failed("click", error)
 
     # Services
@@ -229,7 +227,7 @@ class LocalizerNode(LifecycleNode):
             if engine is None or self._state != "active":
                 raise CvgeoError(f"the node is {self._state}: activate it first")
             clicks = conversions.clicks_from(request.clicks)
-            response.targets = engine.submit(lambda: self._locate(engine, clicks, frame, received)).result()
+            response.targets = engine.run(lambda: self._locate(engine, clicks, frame, received))
             response.success = True
         except Exception as error:
             response.message = self._failed("locate", error)
@@ -240,7 +238,7 @@ class LocalizerNode(LifecycleNode):
         try:
             if engine is None:
                 raise CvgeoError(f"the node is {self._state}: configure it first")
-            response.tile = engine.submit(lambda: self._use_map(engine, request.path)).result()
+            response.tile = engine.run(lambda: self._use_map(engine, request.path))
             response.success = True
             self._health.recovered()
             self._diagnostics.publish()
@@ -252,7 +250,7 @@ class LocalizerNode(LifecycleNode):
 
     def _use_map(self, engine: Engine, path: str) -> TileInfo:
         assert self._outputs is not None
-        tile = conversions.to_tile_info(engine.use_map(path), conversions.to_time(self._now()))
+        tile = engine.use_map(path, self._now())
         self._outputs.publish_tile(tile)
         return tile
 

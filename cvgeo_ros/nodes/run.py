@@ -33,6 +33,10 @@ def run(make: Callable[[], Node], args: list[str] | None) -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        # What a callback publishes while an interrupt takes the context away fails; that is no error.
+        if rclpy.ok():
+            raise
     finally:
         executor.shutdown(timeout_sec=2.0)
         node.destroy_node()

@@ -211,14 +211,21 @@ class Formula:
         self.frames: list[np.ndarray] = []
         self.cameras: list[Any] = []
         self.priors: list[Prior] = []
+        self.preparing = False
         self.gate = threading.Event()
         self.gate.set()
 
     def set_tile(self, tile: Any) -> None:
         self.tile = tile
 
-    def prepare(self) -> None:
-        pass
+    def prepare(self, progress: Callable[[float], None]) -> None:
+        self.preparing = True
+        try:
+            for step in range(1, 101):
+                time.sleep(0.1)
+                progress(step / 100)
+        finally:
+            self.preparing = False
 
     def locate(self, frame: np.ndarray, clicks: np.ndarray, camera: Any = None, prior: Prior | None = None) -> Any:
         self.gate.wait(TIMEOUT)

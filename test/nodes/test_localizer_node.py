@@ -1,6 +1,8 @@
 """The localizer node over DDS: every way to click, services, lifecycle, priors, parameters."""
 
 import math
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -191,6 +193,36 @@ def test_lifecycle_by_services(operate: Callable[..., Any], map_path: Path) -> N
     assert change(Transition.TRANSITION_CONFIGURE) and change(Transition.TRANSITION_ACTIVATE)
     operator.connect().proves_alive(SECOND)
     assert len(operator.cores) == 2
+
+
+def test_a_request_under_way_survives_the_cleanup(operator: Any) -> None:
+    operator.proves_alive(SECOND)
+    core, answers = operator.cores[0], []
+    core.gate.clear()
+    request = LocateTargets.Request()
+    request.clicks = conversions.to_click_array(np.array([[30.0, 40.0]]), ["a"], conversions.to_time(SECOND))
+    client = operator.graph.tester.create_client(LocateTargets, "locate")
+    for _ in range(2):
+        client.call_async(request).add_done_callback(lambda future: answers.append(future.result()))
+    operator.graph.wait_until(lambda: operator.node._engine._waiting > 0)
+    cleanup = threading.Thread(target=lambda: (operator.node.trigger_deactivate(), operator.node.trigger_cleanup()))
+    cleanup.start()
+    core.gate.set()
+    cleanup.join(15.0)
+    operator.graph.wait_until(lambda: len(answers) == 2)
+    assert answers[0].success
+    operator.node.trigger_configure()
+    operator.node.trigger_activate()
+    operator.connect().proves_alive(2 * SECOND)
+
+
+def test_an_interrupted_node_does_not_finish_its_work_first(operate: Callable[..., Any], map_path: Path) -> None:
+    operator = operate(map=str(map_path), prepare_map=True)
+    operator.graph.wait_until(lambda: bool(operator.cores) and operator.cores[0].preparing)
+    started = time.monotonic()
+    operator.node.destroy_node()
+    operator.graph.wait_until(lambda: not operator.cores[0].preparing)
+    assert time.monotonic() - started < 5.0
 
 
 def test_diagnostics_tell_what_an_operator_needs(operator: Any) -> None:
