@@ -176,8 +176,8 @@ def pose_from_geopose(
 ) -> tuple[tuple[float, float, float] | None, float | None]:
     """Return the position as :func:`position_from_fix` does, and the yaw (rad, ENU).
 
-    Each is None where unknown: not a number, or a heading whose standard deviation exceeds 60 degrees, as a default
-    orientation's must.
+    Each is None where unknown: not a number, a heading whose standard deviation exceeds 60 degrees, or an orientation
+    that nobody filled (identity, which would face east, with variance 0).
     """
     point, q = message.pose.pose.position, message.pose.pose.orientation
     covariance = message.pose.covariance
@@ -186,6 +186,8 @@ def pose_from_geopose(
         position = (point.latitude, point.longitude, _std(covariance, (0, 7)))
     norm = math.hypot(q.x, q.y, q.z, q.w)
     if not (0.9 < norm < 1.1) or not 0.0 <= covariance[35] <= math.radians(60.0) ** 2:
+        return position, None
+    if (q.x, q.y, q.z, q.w, covariance[35]) == (0.0, 0.0, 0.0, 1.0, 0.0):
         return position, None
     return position, math.atan2(2.0 * (q.w * q.z + q.x * q.y), 1.0 - 2.0 * (q.y * q.y + q.z * q.z))
 

@@ -14,6 +14,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, NavSatFix
 from std_msgs.msg import Float64
 
+from cvgeo_ros.geo.angles import compass_to_yaw
 from cvgeo_ros.geo.camera import PinholeCamera
 from cvgeo_ros.localizer import Prior
 from cvgeo_ros.nodes.conversions import (
@@ -162,7 +163,7 @@ class Priors:
         yaw = self._pose_yaw.nearest(frame.stamp, max_age)
         if yaw is None:
             heading = self._heading.nearest(frame.received, max_age)
-            yaw = None if heading is None else math.pi / 2 - math.radians(heading)
+            yaw = None if heading is None else compass_to_yaw(heading)
         return None if yaw is None else yaw - mounting
 
 

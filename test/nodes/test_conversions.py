@@ -96,6 +96,7 @@ def test_heading_counts_only_where_the_covariance_knows_it() -> None:
     assert yaw == pytest.approx(1.2)
     message.pose.covariance[35] = conversions.UNKNOWN_VARIANCE
     assert conversions.pose_from_geopose(message)[1] is None
+    assert conversions.pose_from_geopose(GeoPoseWithCovarianceStamped())[1] is None
 
 
 def test_camera_scales_with_a_resized_stream() -> None:

@@ -90,6 +90,7 @@ def test_the_vehicle_estimate_goes_before_fix_and_compass() -> None:
     message.header.stamp = to_time(99 * SECOND)
     message.pose.pose.position.latitude = 46.0
     message.pose.pose.orientation.w = 1.0
+    message.pose.covariance[35] = 0.01
     priors.on_pose(message, FRAME.received)
     prior = priors.at(FRAME, parameters())
     assert (prior.latitude, prior.yaw) == (46.0, 0.0)
