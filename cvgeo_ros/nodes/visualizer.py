@@ -3,7 +3,7 @@
 Pictures are made only while somebody looks, and images received only while the annotated frame is looked at.
 
 Convention:
-    Markers are in the frame ``map_frame``, metres, ENU, with its origin at the tile's centre.
+    Markers and poses are in the frame ``map_frame``, metres, ENU, with its origin at the tile's centre.
 """
 
 import sys
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Vector3
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -71,6 +71,7 @@ class VisualizerNode(Node):
         self._frame_out = self.create_publisher(Image, "image_annotated", RESULTS)
         self._tile_out = self.create_publisher(Image, "tile_annotated", LATCHED)
         self._markers_out = self.create_publisher(MarkerArray, "markers", LATCHED)
+        self._pose_out = self.create_publisher(PoseStamped, "target_pose", RESULTS)
         self.create_subscription(TileInfo, "tile_info", self._on_tile, LATCHED)
         self.create_subscription(GeoTargetArray, "targets", self._on_targets, RESULTS)
         self.create_timer(0.1, self._follow_viewers, callback_group=self._image_group)
@@ -107,8 +108,9 @@ class VisualizerNode(Node):
         for what in (self._draw_frame, self._draw_tile, self._draw_markers):
             try:
                 what(message)
-            except CvgeoError as error:
-                self.get_logger().warning(f"{what.__name__[6:]}: {error}", throttle_duration_sec=2.0)
+            except Exception as error:  # an answer from elsewhere may hold anything
+                reason = str(error) if isinstance(error, CvgeoError) else f"{type(error).__name__}: {error}"
+                self.get_logger().warning(f"{what.__name__[6:]}: {reason}", throttle_duration_sec=2.0)
 
     def _draw_frame(self, message: GeoTargetArray) -> None:
         if self._images is None:
@@ -147,9 +149,14 @@ class VisualizerNode(Node):
         seconds = self._settings.number("marker_lifetime")
         lifetime = Duration(sec=int(seconds), nanosec=int(seconds % 1.0 * 1e9))
         markers = [Marker(header=header, action=Marker.DELETEALL)]
+        poses = []
         for index, target in enumerate(message.targets):
-            markers += _markers(target, index, header, lifetime, origin)
+            box, *others = _markers(target, index, header, lifetime, origin)
+            markers += [box, *others]
+            poses.append(PoseStamped(header=header, pose=box.pose))
         self._markers_out.publish(MarkerArray(markers=markers))
+        for pose in poses:
+            self._pose_out.publish(pose)
 
     def destroy_node(self) -> None:
         """Close the map."""

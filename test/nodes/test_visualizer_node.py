@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
@@ -43,7 +44,7 @@ def test_pictures_and_markers_of_an_answer(graph: Any, map_path: Path) -> None:
     info, targets = answer(map_path)
     graph.publisher(TileInfo, "tile_info", LATCHED).publish(info)
     sender = graph.publisher(GeoTargetArray, "targets")
-    markers = graph.listen(MarkerArray, "markers", LATCHED)
+    markers, poses = graph.listen(MarkerArray, "markers", LATCHED), graph.listen(PoseStamped, "target_pose")
     graph.wait_until(lambda: node._tile is not None)
     # Nobody looks: no image is received, no picture made.
     camera = graph.tester.create_publisher(Image, "image", 10)
@@ -54,6 +55,7 @@ def test_pictures_and_markers_of_an_answer(graph: Any, map_path: Path) -> None:
     corners = np.array([[point.x, point.y] for point in box.points])
     np.testing.assert_allclose(np.ptp(corners, axis=0), [20.0, 10.0], atol=0.5)
     assert abs(box.pose.position.x) < 0.5 and abs(box.pose.position.y) < 0.5
+    assert poses.get().header == box.header and poses.get().pose == box.pose
     disc = next(marker for marker in markers.get().markers if marker.ns == "sigma")
     assert disc.scale.x == pytest.approx(3.0)
 
@@ -82,3 +84,14 @@ def test_an_answer_about_another_map_is_not_drawn_on_this_one(graph: Any, map_pa
     tiles.get()
     markers.get()
     assert len(tiles.messages) == len(markers.messages) == 1
+
+
+def test_an_answer_that_makes_no_sense_does_not_end_the_node(graph: Any, map_path: Path) -> None:
+    graph.start(VisualizerNode, map=str(map_path))
+    _, targets = answer(map_path)
+    sender, tiles = graph.publisher(GeoTargetArray, "targets"), graph.listen(Image, "tile_annotated")
+    wild = answer(map_path)[1]
+    wild.targets[0].bbox = np.array([np.nan, 0.0, np.inf, 1e30], np.float32)
+    sender.publish(wild)
+    sender.publish(targets)
+    assert conversions.to_nanoseconds(tiles.get().header.stamp) == STAMP
