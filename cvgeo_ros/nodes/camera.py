@@ -175,7 +175,9 @@ class CameraNode(Node):
                 continue
             if picture is None:
                 break
-            if played:
+            if played == 0:
+                due = self._now()
+            else:
                 gap = self._gap(previous, picture.stamp)
                 due += gap
                 # After a stall the images go on at their pace; they do not catch up in a burst.

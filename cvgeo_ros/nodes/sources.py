@@ -72,7 +72,7 @@ def open_source(source: str, telemetry: str = "", width: int = 0, height: int = 
     if not source:
         raise ImageError("source is empty: give a folder of images, a video file, /dev/video0 or a URL")
     path = Path(source).expanduser()
-    if re.fullmatch(r"\d+|/dev/video\d+", source):
+    if re.fullmatch(r"\d+|/dev/video\d+", source) and not path.is_dir():
         return _Stream(int(source) if source.isdigit() else source, cv2.CAP_V4L2, (width, height, fps))
     if "://" in source or "!" in source:
         return _Stream(source, cv2.CAP_GSTREAMER if "!" in source else cv2.CAP_ANY, (0, 0, 0.0))
