@@ -115,6 +115,7 @@ def _localizer(parameters: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"
             process.wait(20.0)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
 
 
 class _Operator:
@@ -228,9 +229,3 @@ def main(scene: Path, model: str = "nano", device: str = "auto", width: int = 19
     from rich.console import Console
 
     Console().print(table(measure(Scene.load(scene), model, device, width, requests)))
-
-
-if __name__ == "__main__":
-    import typer
-
-    typer.run(main)
