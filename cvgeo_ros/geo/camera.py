@@ -220,11 +220,11 @@ def raster_to_ground(
     """
     slope = np.asarray(gsd, dtype=np.float64)
     if slope.ndim == 0:
-        slope = slope * np.diag([1.0, -1.0])
+        slope = np.maximum(slope, 0.0) * np.diag([1.0, -1.0])
     matrix = np.eye(3)
     matrix[:2, :2] = slope
     matrix[:2, 2] = np.asarray(centre) - slope @ [shape[1] / 2.0, shape[0] / 2.0]
-    if not (np.isfinite(matrix).all() and np.linalg.det(slope) != 0.0 and np.max(gsd) > 0.0 and min(shape) > 0):
+    if not (np.isfinite(matrix).all() and np.linalg.det(slope) != 0.0 and min(shape) > 0):
         raise CalibrationError(
             f"raster of {shape} pixels at {slope.tolist()} m a pixel about {centre}: needs finite sizes above 0"
         )

@@ -178,6 +178,8 @@ def test_raster_to_ground() -> None:
     np.testing.assert_allclose(north_up @ [0.0, 0.0, 1.0], [-40.0, 45.0, 1.0])
     aligned = raster_to_ground((100, 200), np.array([[0.0, 0.2], [0.3, 0.0]]))
     np.testing.assert_allclose(aligned @ [101.0, 52.0, 1.0], [0.4, 0.3, 1.0])
+    from_the_east = raster_to_ground((100, 200), np.diag([-0.3, -0.3]))
+    np.testing.assert_allclose(from_the_east @ [101.0, 52.0, 1.0], [-0.3, -0.6, 1.0])
 
 
 @pytest.mark.parametrize(
@@ -200,6 +202,7 @@ def test_raster_to_ground() -> None:
         lambda: ground_to_frame(CAMERA, Attitude(0.0), -5.0),
         lambda: frame_to_ground(CAMERA, Attitude(0.0), math.nan, [[0.0, 0.0]]),
         lambda: raster_to_ground((10, 10), 0.0),
+        lambda: raster_to_ground((10, 10), -0.3),
         lambda: raster_to_ground((10, 10), math.nan),
         lambda: raster_to_ground((0, 10), 0.3),
         lambda: raster_to_ground((10, 10), np.ones((2, 2))),
