@@ -189,9 +189,12 @@ def align(
     weight = (similarity * sharpness).masked_fill(~near, -torch.inf).softmax(1)
     matched = (weight[..., None] * (places + 0.5)).sum(1)
     trust = (similarity * sharpness).softmax(1).amax(1) * best.clamp(min=0)
+    if not bool(trust.any()):  # the tile shows nothing there
+        return None
     matrix, residual = _fit(cells, matched, trust, translation)
+    depth = cells @ matrix[2, :2] + matrix[2, 2]
     agree = residual < 1.5
-    if int(agree.sum()) < 8:
+    if int(agree.sum()) < 8 or bool((depth < 0.1).any()):  # or turned inside out within the frame
         return None
     return Alignment(
         matrix,

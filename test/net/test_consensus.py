@@ -124,6 +124,11 @@ def test_alignment_with_another_place_has_less_support() -> None:
     assert there is None or there.support < 0.5 * here.support
 
 
+def test_no_alignment_on_a_part_of_the_tile_that_is_void() -> None:
+    tile = torch.zeros(8, 30, 30)
+    assert consensus.align(field(8, 10, 10)[0], torch.ones(10, 10), tile, torch.tensor([10.0, 10.0])) is None
+
+
 def test_no_alignment_where_frame_and_tile_hardly_overlap() -> None:
     tile = field(8, 30, 30)[0]
     assert consensus.align(tile[:, :10, :10], torch.ones(10, 10), tile, torch.tensor([100.0, 0.0])) is None
