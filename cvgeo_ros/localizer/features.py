@@ -105,7 +105,7 @@ class FeatureCache:
         """Features of the cells [x0, x1) x [y0, y1), clipped to the tile.
 
         Raises:
-            MapError: the window is empty, or larger than the cache may hold.
+            MapError: the window is empty, shows nothing, or is larger than the cache may hold.
         """
         x0, y0 = max(x0, 0), max(y0, 0)
         x1, y1 = min(x1, grid.cells[0]), min(y1, grid.cells[1])
@@ -133,6 +133,8 @@ class FeatureCache:
             for part, row in zip(parts, rows, strict=True):
                 part.append(row)
         match, context, gated, void = (torch.cat([torch.cat(row, -1) for row in part], -2)[None] for part in parts)
+        if bool(void.all()):
+            raise MapError(f"{self.tile.tile_id}: the map shows nothing there; load one that covers the place")
         features = TileFeatures(match.float(), context.float(), gated.float())
         window = Window((x0, y0), features, void)
         self._last = (key, window)

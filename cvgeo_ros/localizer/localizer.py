@@ -17,6 +17,10 @@ from .placement import Placement, Placer, stage
 from .types import Localization, Prior, Target
 
 DEFAULT_HFOV = math.radians(66.0)
+HEAT_BYTES = 1 << 30
+"""Memory for the heat maps of the clicks that are answered at once."""
+BYTES_PER_HEAT = 200
+"""What a cell of one click's heat map takes while it is computed."""
 
 
 class Localizer:
@@ -86,14 +90,16 @@ class Localizer:
         Args:
             frame: (H, W, 3) RGB uint8.
             clicks: (N, 2) frame pixels; on the right or lower border they count as inside.
-            camera: intrinsics; without them a horizontal field of view of 66 degrees is assumed.
+            camera: intrinsics, scaled where they are of another size; without them a horizontal field of view of 66
+                degrees is assumed.
             prior: what is known of the camera. Unknown heading or height is searched for.
 
         Raises:
             ImageError: not an RGB image.
-            ClickError: a click that is not a number, or outside, or above the horizon; the message names it.
+            ClickError: a click that is not a number, or outside, or above the horizon; the message names it. Or clicks
+                that are not pairs.
             MapError: no tile, or the prior lies outside it.
-            CalibrationError: a camera of another size, or one that sees no ground.
+            CalibrationError: a camera that sees no ground.
         """
         placer = self._require_placer()
         frame = check_frame(frame)
@@ -121,7 +127,28 @@ class Localizer:
         if not len(clicks):
             return ()
         cells = placement.rectified.cells(clicks)
-        moved = placement.on_window(cells) - placement.translation
+        height, width = placement.window.void.shape[-2:]
+        fitted = placement.on_window(cells)
+        moved = fitted - placement.translation
+        beyond = np.linalg.norm(fitted - np.clip(fitted, 0, [width, height]), axis=1)
+        # As many clicks at once as memory allows: all of them, but on very large windows.
+        step = max(1, HEAT_BYTES // (BYTES_PER_HEAT * height * width))
+        targets: list[Target] = []
+        for i in range(0, len(clicks), step):
+            part = slice(i, i + step)
+            targets += self._targets(tile, placement, clicks[part], cells[part], moved[part], beyond[part])
+        return tuple(targets)
+
+    def _targets(
+        self,
+        tile: TileStore,
+        placement: Placement,
+        clicks: NDArray[np.float64],
+        cells: NDArray[np.float64],
+        moved: NDArray[np.float64],
+        beyond: NDArray[np.float64],
+    ) -> list[Target]:
+        """Answers to some clicks: their cells, these after the fit, and how far the fit puts them beyond the window."""
         to_tensor = lambda a: torch.from_numpy(np.asarray(a, np.float32)).to(self.device)[None]  # noqa: E731
         answer = self.model.answer(
             placement.features,
@@ -135,11 +162,12 @@ class Localizer:
         corners = answer.boxes.corners()[0].double().cpu().numpy() + origin
         boxes = placement.grid.to_tile(corners.reshape(-1, 2, 2)).reshape(-1, 4)
         boxes = np.clip(boxes, 0, [tile.width, tile.height] * 2)
-        metres = placement.grid.gsd * STRIDE
-        scores = answer.score[0].sigmoid().cpu().numpy()
+        metres = placement.rectified.gsd * STRIDE
+        # The network cannot answer beyond the map: what the fit puts there is not to be trusted.
+        scores = answer.score[0].sigmoid().cpu().numpy() / (1.0 + beyond**2)
         # The peak's own width, and how far the rest of the distribution lies, as far as the answer is in doubt.
         doubt = (1.0 - scores) * answer.peak.scatter[0].cpu().numpy()
-        deviation = np.hypot(answer.peak.spread[0].cpu().numpy(), doubt) * metres
+        deviation = np.hypot(np.hypot(answer.peak.spread[0].cpu().numpy(), doubt), beyond) * metres
         targets = []
         for click, box, sigma, score in zip(clicks, boxes, deviation, scores, strict=True):
             latitude, longitude = tile.transform.pixel_to_geodetic([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
@@ -154,7 +182,7 @@ class Localizer:
                     tile.transform.bounds(*box.tolist()),
                 )
             )
-        return tuple(targets)
+        return targets
 
 
 def check_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -166,7 +194,14 @@ def check_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def check_clicks(clicks: ArrayLike, width: int, height: int) -> NDArray[np.float64]:
     """Clicks as (N, 2); ClickError names the first one that is not a number or lies outside the frame."""
-    points = np.asarray(clicks, np.float64).reshape(-1, 2)
+    try:
+        points = np.asarray(clicks, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ClickError(f"clicks are not pairs of numbers ({error}); send pixel coordinates (N, 2)") from error
+    if points.size == 0:
+        return np.zeros((0, 2))
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ClickError(f"clicks of shape {points.shape}: expected (N, 2) pixel coordinates")
     for index, (u, v) in enumerate(points):
         if not (math.isfinite(u) and math.isfinite(v)):
             raise ClickError(f"click {index} at ({u}, {v}) is not a number; send finite pixel coordinates")

@@ -104,8 +104,18 @@ class Placer:
         known = prior.yaw is not None and prior.height is not None
         guesses = [prior] if known else self._search(frame, camera, prior, timings)
         size = self.model.config.query_size * 5 // 4
-        ballots = [self._vote(frame, clicks, camera, guess, 1.0, size, timings) for guess in guesses]
-        return max((self._fit(ballot, timings) for ballot in ballots), key=lambda placement: placement.support)
+        placements: list[Placement] = []
+        refused: MapError | None = None
+        for guess in guesses:
+            try:
+                ballot = self._vote(frame, clicks, camera, guess, 1.0, size, timings)
+            except MapError as error:  # a guess that was fitted off the map leaves the others standing
+                refused = error
+            else:
+                placements.append(self._fit(ballot, timings))
+        if refused is not None and not placements:
+            raise refused
+        return max(placements, key=lambda placement: placement.support)
 
     def _search(
         self, frame: NDArray[np.uint8], camera: PinholeCamera, prior: Prior, timings: dict[str, float]
@@ -138,14 +148,15 @@ class Placer:
         middle = np.array([w / 2, h / 2]) / STRIDE
         steps = placement.on_window(middle + np.array([[0, 0], [1, 0], [0, 1]]))
         along = steps[1:] - steps[0]
-        # The raster's v axis points down, so a turn from u to v is clockwise on the ground.
-        turn = math.atan2(along[0, 1] - along[1, 0], along[0, 0] + along[1, 1])
+        # Where the tile is not mirrored, its v axis points down: a turn from u to v is clockwise on the ground.
+        hand = np.sign(np.linalg.det(self.tile.transform.jacobian(self._position(guess))))
+        turn = float(hand) * math.atan2(along[0, 1] - along[1, 0], along[0, 0] + along[1, 1])
         scale = math.sqrt(abs(float(np.linalg.det(along))))
         nadir = placement.on_window(placement.rectified.nadir[None] / STRIDE)[0] + placement.window.origin
         latitude, longitude = self.tile.transform.pixel_to_geodetic(placement.grid.to_tile(nadir))
         return replace(
             guess,
-            yaw=guess.yaw - turn,
+            yaw=guess.yaw + turn,
             height=guess.height * min(max(scale, 0.7), 1.4),
             latitude=float(latitude),
             longitude=float(longitude),
@@ -169,7 +180,7 @@ class Placer:
         with stage(timings, "rectify"):
             axes = self.tile.transform.jacobian(self._position(prior)) * np.asarray(grid.scale)
             rectified = lay_down(frame, clicks, camera, attitude, prior.height, axes, size)
-            grid = self.grid(zoom * round(rectified.gsd / grid.gsd))
+            grid = self.grid(zoom * rectified.zoom)
         with stage(timings, "frame"):
             features = self._encode(rectified)
         with stage(timings, "tile"):
@@ -212,7 +223,9 @@ class Placer:
         expected = camera_cell - rectified.nadir / STRIDE
         # An unknown tilt moves the view by up to a fifth of the height (11 degrees).
         slack = 0.2 * (prior.height or 0.0) if prior.pitch is None else 0.05 * (prior.height or 0.0)
-        radius = (prior.position_radius + slack) / (grid.gsd * STRIDE) + 1
+        radius = (prior.position_radius + slack) / (rectified.gsd * STRIDE) + 1
+        if not (math.isfinite(radius) and prior.position_radius >= 0):
+            raise MapError(f"position prior: radius {prior.position_radius} m must be finite and 0 or more")
         low, high = np.floor(expected - radius).astype(int), np.ceil(expected + radius).astype(int)
         window = self.cache.window(grid, int(low[0]), int(low[1]), int(high[0]) + width, int(high[1]) + height)
         h, w = window.void.shape[-2:]

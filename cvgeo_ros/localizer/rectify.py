@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CalibrationError, ClickError
-from ..geo import Attitude, PinholeCamera, footprint, ground_to_frame, rectify
+from ..geo import (
+    Attitude,
+    PinholeCamera,
+    footprint,
+    frame_to_ground,
+    ground_to_frame,
+    raster_to_ground,
+    rectify,
+)
 
 STRIDE = 8
 
@@ -20,6 +28,7 @@ class Rectified:
         image: (h, w, 3) RGB uint8, h and w multiples of the stride.
         valid: (h, w) bool, where the frame is seen.
         gsd: metres per pixel.
+        zoom: raster pixels of the tile along one of this raster, a power of two.
         to_frame: (3, 3) raster pixels to frame pixels.
         nadir: (2,) raster pixel of the point below the camera; may lie outside.
     """
@@ -27,6 +36,7 @@ class Rectified:
     image: NDArray[np.uint8]
     valid: NDArray[np.bool_]
     gsd: float
+    zoom: int
     to_frame: NDArray[np.float64]
     nadir: NDArray[np.float64]
 
@@ -72,26 +82,25 @@ def lay_down(
     to_frame = ground_to_frame(camera, attitude, height)
     polygon = footprint(camera, attitude, height, max_range=3.0 * height)
     if len(clicks):
-        on_ground = np.c_[clicks, np.ones(len(clicks))] @ np.linalg.inv(to_frame).T
-        for index in np.flatnonzero(on_ground[:, 2] <= 0):
+        ground = frame_to_ground(camera, attitude, height, clicks)
+        for index in np.flatnonzero(np.isnan(ground).any(axis=1)):
             raise ClickError(f"click {index} at {tuple(clicks[index])} px is above the horizon; click on the ground")
-        polygon = np.vstack([polygon, _within(on_ground[:, :2] / on_ground[:, 2:], 6.0 * height, clicks)])
+        polygon = np.vstack([polygon, _within(ground, 6.0 * height, clicks)])
     in_axes = polygon @ np.linalg.inv(axes).T  # tile raster pixels from the point below the camera
     low, high = in_axes.min(0), in_axes.max(0)
-    zoom = 1.0
+    zoom = 1
     while ((high - low) / zoom).max() > size:
         zoom *= 2
     # Sides in steps of 32 pixels: few distinct sizes keep the caches of the backends warm.
     width, height_px = (math.ceil(s / zoom / 32) * 32 for s in high - low)
-    corner = (low + high) / 2 - np.array([width, height_px]) * zoom / 2
-    to_ground = np.eye(3)
-    to_ground[:2, :2] = axes * zoom
-    to_ground[:2, 2] = axes @ corner
+    east, north = axes @ (low + high) / 2
+    to_ground = raster_to_ground((height_px, width), axes * zoom, (float(east), float(north)))
     image, valid = rectify(frame, to_frame, to_ground, (height_px, width))
     if not valid.any():
         raise CalibrationError("the frame shows no ground at this attitude and height; check pitch and rel_alt")
     gsd = float(np.sqrt(abs(np.linalg.det(axes)))) * zoom
-    return Rectified(image, valid, gsd, to_frame @ to_ground, -corner / zoom)
+    nadir = np.asarray(np.linalg.inv(to_ground)[:2, 2], np.float64)
+    return Rectified(image, valid, gsd, zoom, to_frame @ to_ground, nadir)
 
 
 def _within(ground: NDArray[np.float64], reach: float, clicks: NDArray[np.float64]) -> NDArray[np.float64]:

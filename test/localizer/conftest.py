@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
@@ -28,10 +29,15 @@ def texture(size: int, seed: int) -> NDArray[np.uint8]:
     return (total / 4 * 255).astype(np.uint8)
 
 
-def write_map(path: Path, image: NDArray[np.uint8]) -> Path:
-    """UTM 33N, north up, top-left corner at (EAST, NORTH)."""
+def write_map(
+    path: Path,
+    image: NDArray[np.uint8],
+    transform: Affine = from_origin(EAST, NORTH, GSD, GSD),  # noqa: B008  frozen
+    nodata: int | None = None,
+) -> Path:
+    """UTM 33N; north up and with its top-left corner at (EAST, NORTH) where no transform says otherwise."""
     profile = {"driver": "GTiff", "width": image.shape[1], "height": image.shape[0], "count": 3, "dtype": "uint8"}
-    with rasterio.open(path, "w", crs="EPSG:32633", transform=from_origin(EAST, NORTH, GSD, GSD), **profile) as file:
+    with rasterio.open(path, "w", crs="EPSG:32633", transform=transform, nodata=nodata, **profile) as file:
         file.write(image.transpose(2, 0, 1))
     return path
 

@@ -1,16 +1,20 @@
 """The localizer on frames cut from its own map: places, headings, tilts, priors, many clicks, bad input."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from affine import Affine
 
 from cvgeo_ros.errors import ClickError, ImageError, MapError, WeightsError
 from cvgeo_ros.geo import distance, open_store
 from cvgeo_ros.localizer import Localizer, Prior, Target
+from cvgeo_ros.localizer.placement import Placer
 
-from .conftest import Flight, texture, write_map
+from .conftest import EAST, GSD, NORTH, SIZE, Flight, texture, write_map
 
 CLICKS = [[300.0, 200.0], [480.0, 270.0], [700.0, 400.0]]
 
@@ -51,6 +55,73 @@ def test_without_a_position_the_whole_tile_is_searched(flight: Flight, localizer
     assert np.median(errors(flight, answer.targets, to_frame)) < 6.0
 
 
+@pytest.mark.parametrize("flip", [(-1, 1), (1, -1), (-1, -1)])
+def test_headings_are_searched_on_mirrored_maps(
+    flight: Flight, localizer: Localizer, tmp_path: Path, flip: tuple[int, int]
+) -> None:
+    """Rows from the south, columns from the east: a turn on such a map is the other way round on the ground."""
+    v, u = flip
+    step = {1: (EAST, NORTH), -1: (EAST + SIZE * GSD, NORTH - SIZE * GSD)}
+    transform = Affine(u * GSD, 0, step[u][0], 0, -v * GSD, step[v][1])
+    store = open_store(write_map(tmp_path / "mirrored.tif", flight.image[::v, ::u], transform))
+    mirrored = Localizer(localizer.model)
+    mirrored.set_tile(store)
+    frame, prior, to_frame = flight.shoot((500, 480), 38.0)  # 8 degrees off the nearest heading that is tried
+    assert mirrored._placer is not None and prior.yaw is not None
+    with torch.inference_mode():
+        best = mirrored._placer._search(frame, flight.camera, replace(prior, yaw=None), {})[0]
+    assert best.yaw is not None
+    assert math.degrees(math.remainder(best.yaw - prior.yaw, 2 * math.pi)) == pytest.approx(0, abs=2.5)
+    answer = mirrored.locate(frame, CLICKS, flight.camera, replace(prior, yaw=None))
+    assert np.median(errors(flight, answer.targets, to_frame)) < 6.0
+
+
+def test_a_guess_off_the_map_leaves_the_others_standing(
+    flight: Flight, localizer: Localizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, prior, to_frame = flight.shoot((500, 480), 60.0)
+    lost = replace(prior, latitude=46.5)
+    monkeypatch.setattr(Placer, "_search", lambda *_: [lost, prior])
+    answer = localizer.locate(frame, CLICKS, flight.camera, replace(prior, yaw=None))
+    assert np.median(errors(flight, answer.targets, to_frame)) < 6.0
+    monkeypatch.setattr(Placer, "_search", lambda *_: [lost])
+    with pytest.raises(MapError, match=r"outside|far from"):
+        localizer.locate(frame, CLICKS, flight.camera, replace(prior, yaw=None))
+
+
+def test_what_lies_beyond_the_map_is_not_trusted(flight: Flight, localizer: Localizer, tmp_path: Path) -> None:
+    path = write_map(tmp_path / "small.tif", flight.image[:560, :580])
+    small = Localizer(localizer.model)
+    small.set_tile(open_store(path))
+    frame, prior, to_frame = flight.shoot((500, 480))
+    inside, beyond = small.locate(frame, [[480.0, 270.0], [900.0, 500.0]], flight.camera, prior).targets
+    assert inside.score > 0.5 and errors(flight, (inside,), to_frame)[0] < 6.0
+    assert beyond.score < 0.05 and beyond.position_std > 15.0
+
+
+def test_a_map_that_shows_nothing_there_is_an_error(flight: Flight, localizer: Localizer, tmp_path: Path) -> None:
+    path = write_map(tmp_path / "void.tif", np.zeros_like(flight.image), nodata=0)
+    void = Localizer(localizer.model)
+    void.set_tile(open_store(path))
+    frame, prior, _ = flight.shoot((500, 480))
+    for asked in (prior, replace(prior, latitude=None)):
+        with pytest.raises(MapError, match="shows nothing"):
+            void.locate(frame, CLICKS, flight.camera, asked)
+
+
+def test_a_frame_that_shows_nothing_scores_low(flight: Flight, localizer: Localizer) -> None:
+    _, prior, _ = flight.shoot((500, 480))
+    for target in localizer.locate(np.full((540, 960, 3), 90, np.uint8), CLICKS, flight.camera, prior).targets:
+        assert np.isfinite([*target.bbox, target.position_std]).all() and target.score < 0.5
+
+
+@pytest.mark.parametrize("radius", [np.nan, np.inf, -1.0])
+def test_a_radius_that_is_none_is_refused(flight: Flight, localizer: Localizer, radius: float) -> None:
+    frame, prior, _ = flight.shoot((500, 480))
+    with pytest.raises(MapError, match="radius"):
+        localizer.locate(frame, CLICKS, flight.camera, replace(prior, position_radius=radius))
+
+
 @pytest.mark.slow
 def test_without_any_prior_heading_and_height_are_searched(flight: Flight, localizer: Localizer) -> None:
     frame, _, to_frame = flight.shoot((500, 480), 200.0, height=110.0)
@@ -88,6 +159,16 @@ def test_many_clicks_equal_single_ones(flight: Flight, localizer: Localizer) -> 
         assert single.score == pytest.approx(target.score, abs=1e-3)
 
 
+def test_clicks_that_do_not_fit_into_memory_are_answered_in_turn(
+    flight: Flight, localizer: Localizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, prior, _ = flight.shoot((500, 480), 75.0)
+    together = localizer.locate(frame, CLICKS, flight.camera, prior).targets
+    monkeypatch.setattr("cvgeo_ros.localizer.localizer.HEAT_BYTES", 1)
+    for one, other in zip(localizer.locate(frame, CLICKS, flight.camera, prior).targets, together, strict=True):
+        assert one.click == other.click and one.bbox == pytest.approx(other.bbox, abs=0.05)
+
+
 def test_no_clicks_give_no_targets(flight: Flight, localizer: Localizer) -> None:
     frame, prior, _ = flight.shoot((500, 480))
     assert localizer.locate(frame, np.zeros((0, 2)), flight.camera, prior).targets == ()
@@ -115,6 +196,13 @@ def test_bad_clicks_are_named(flight: Flight, localizer: Localizer, click: list[
     frame, prior, _ = flight.shoot((500, 480))
     with pytest.raises(ClickError, match=match):
         localizer.locate(frame, [CLICKS[0], click], flight.camera, prior)
+
+
+@pytest.mark.parametrize("clicks", [[1.0, 2.0, 3.0], [[1.0, 2.0, 3.0, 4.0]], [[1.0, 2.0], [3.0]], [["a", "b"]]])
+def test_clicks_that_are_no_pairs_are_refused(flight: Flight, localizer: Localizer, clicks: list) -> None:
+    frame, prior, _ = flight.shoot((500, 480))
+    with pytest.raises(ClickError, match="clicks"):
+        localizer.locate(frame, clicks, flight.camera, prior)
 
 
 def test_a_click_on_the_border_counts_as_inside(flight: Flight, localizer: Localizer) -> None:
