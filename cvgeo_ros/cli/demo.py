@@ -31,6 +31,7 @@ def demo(
     if every click was answered over DDS.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from cvgeo_ros.cli.report import best_filled, picture, read_frame, summary, table, write_picture
     from cvgeo_ros.demo.processes import exit_on_signals, set_up_ros
@@ -59,7 +60,7 @@ def demo(
     console.print(table(results, tile, f"{played.name}: {len(clicks)} frames, map {tile.tile_id}"))
     for frame, answer in answers.items():
         if isinstance(answer, str):
-            console.print(f"[red]{frame}: {answer}[/]", highlight=False)
+            console.print(f"[red]{escape(f'{frame}: {answer}')}[/]", highlight=False)
     for frame in clicks.keys() - answers.keys():
         console.print(f"[red]{frame}: the camera did not send it[/]", highlight=False)
     received = [result for result in results if result.target is not None]

@@ -183,5 +183,10 @@ def read_frame(path: Path) -> draw.Picture:
 def write_picture(path: Path, image: draw.Picture) -> None:
     """Write RGB uint8 as PNG or JPEG by the name's ending. Raises SceneError where that cannot be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
+    # OpenCV returns False for a place it cannot write to and raises for an ending it does not know.
+    try:
+        written = cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    except cv2.error as error:
+        raise SceneError(f"{path}: OpenCV writes no such format: {error.err}") from error
+    if not written:
         raise SceneError(f"{path}: cannot be written")

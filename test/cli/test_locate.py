@@ -58,6 +58,8 @@ def test_locate_prints_a_table(runner: CliRunner, small_scene: Scene) -> None:
         (["--click", "1,1", "--model", "giant"], 1, "model 'giant' is not shipped; known: "),
         (["--click", "1,1", "--map", "nowhere.tif"], 1, "nowhere.tif: no such file"),
         (["--click", "1,1", "--image", "nowhere.jpg"], 1, "nowhere.jpg: not a readable image"),
+        (["--click", "1,1", "--image", "a[/b].jpg"], 1, "a[/b].jpg: not a readable image"),
+        (["--click", "1,1", "--out", "answer.nothing"], 1, "answer.nothing: OpenCV writes no such format"),
     ],
 )
 def test_mistakes_are_named_without_a_traceback(
