@@ -6,7 +6,6 @@ The relation of the two views is known, so every cell of the frame has its cell 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +18,9 @@ from .sources import Outline, Source, read_outlines, read_rgb
 from .warping import Homography, apply, box_through, warp
 
 Points = NDArray[np.float64]
+
+KEPT_BYTES = 2 << 30
+"""Memory for decoded images, in each process that draws pairs."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
     def __init__(self, real: list[Source], rendered: list[Source], share: float, config: PairConfig, seed: int) -> None:
         """`share`: share of rendered pairs."""
         self.real, self.rendered, self.share, self.config, self.seed = real, rendered, share, config, seed
-        self.images: dict[Path, Any] = {}
+        self.images: dict[Path, NDArray[np.uint8]] = {}
+        self.kept = 0
+        self.outlines: dict[Path, list[Outline]] = {}
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         worker = torch.utils.data.get_worker_info()
@@ -66,18 +70,19 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
                 yield sample
 
     def _read(self, path: Path, shrink: float) -> NDArray[np.uint8]:
-        """Images are kept: the real ones decoded, the rest too as long as there is room."""
+        """An image; decoded ones are kept while there is room, the oldest go first."""
         if path not in self.images:
             image = read_rgb(path, shrink)
-            if len(self.images) > 900:
-                self.images.pop(next(iter(self.images)))
+            self.kept += image.nbytes
             self.images[path] = image
+            while self.kept > KEPT_BYTES and len(self.images) > 1:
+                self.kept -= self.images.pop(next(iter(self.images))).nbytes
         return self.images[path]
 
     def _outlines(self, path: Path) -> list[Outline]:
-        if path not in self.images:
-            self.images[path] = read_outlines(path)
-        return self.images[path]
+        if path not in self.outlines:
+            self.outlines[path] = read_outlines(path)
+        return self.outlines[path]
 
     def draw(self, source: Source, rng: np.random.Generator) -> dict[str, torch.Tensor] | None:
         """One pair from a source, or None where the draw shows too little."""

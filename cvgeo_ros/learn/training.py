@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,9 @@ class TrainConfig:
         threads: of torch.
         half: compute in bfloat16 where that is safe (losses and routing stay in float32).
         save_every: steps between checkpoints.
+
+    Raises:
+        ValueError: a batch of fewer than 2 pairs.
     """
 
     model: str = "nano"
@@ -58,6 +61,10 @@ class TrainConfig:
     save_every: int = 200
     pairs: PairConfig = field(default_factory=PairConfig)
     weights: LossWeights = field(default_factory=LossWeights)
+
+    def __post_init__(self) -> None:
+        if self.batch < 2:  # each frame is also held against another's tile
+            raise ValueError(f"batch {self.batch}: at least 2 pairs are needed")
 
 
 def rate_at(config: TrainConfig, step: int, elapsed: float) -> float:
@@ -172,6 +179,3 @@ class Trainer:
         log.write(json.dumps({"step": self.step, "seconds": round(self.elapsed), "rate": rate, **means}) + "\n")
         log.flush()
         console.print(f"{self.step:6d} {self.elapsed:6.0f} s  " + "  ".join(f"{k} {v:.3f}" for k, v in means.items()))
-
-    def describe(self) -> dict[str, Any]:
-        return asdict(self.config)

@@ -76,6 +76,11 @@ def test_the_rate_follows_steps_or_minutes_whichever_is_further(config: TrainCon
     assert rate_at(long, 1000, 0) == pytest.approx(0.0)
 
 
+def test_a_batch_of_one_is_refused(config: TrainConfig) -> None:
+    with pytest.raises(ValueError, match="batch 1"):
+        replace(config, batch=1)
+
+
 def test_a_folder_without_images_is_an_error(config: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no training images"):
         Trainer(replace(config, real=tmp_path / "nothing"), tmp_path / "run").run(Console(quiet=True))
