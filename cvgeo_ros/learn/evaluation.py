@@ -4,16 +4,18 @@ The localizer sees the frame, the clicks, the map and what the protocol grants; 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from enum import StrEnum
 from time import perf_counter
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from ..errors import SceneError
-from ..geo import PinholeCamera, compass_to_yaw, distance, enu_to_geodetic, open_store
-from ..localizer import Localizer, Prior
+from ..errors import CalibrationError, ClickError, MapError, SceneError
+from ..geo import PinholeCamera, TileStore, compass_to_yaw, distance, enu_to_geodetic, open_store
+from ..localizer import Localizer, Prior, Target
 from ..scene import FrameRecord, Scene
 from .metrics import Located
 
@@ -77,11 +79,25 @@ def evaluate_scene(
 
     Raises:
         SceneError: no objects, a frame that cannot be read, or no position where the protocol needs it.
+        ClickError, MapError, CalibrationError: as `Localizer.locate`, where it refuses every object; where it refuses
+            some, these are misses: the middle of the map with a score of 0.
     """
     if not scene.objects:
         raise SceneError(f"{scene.root}: no objects to evaluate on; objects.json is missing or empty")
-    store = open_store(scene.map)
-    localizer.set_tile(store)
+    with closing(open_store(scene.map)) as store:
+        localizer.set_tile(store)
+        return _evaluate(localizer, store, scene, protocol, seed, progress)
+
+
+def _evaluate(
+    localizer: Localizer,
+    store: TileStore,
+    scene: Scene,
+    protocol: Protocol,
+    seed: int,
+    progress: Callable[[int, int], None] | None,
+) -> list[Located]:
+    refusals: list[ValueError] = []
     rng = np.random.default_rng(seed)
     located: list[Located] = []
     for index, record in enumerate(scene.frames):
@@ -96,9 +112,10 @@ def evaluate_scene(
             if record.hfov is not None:
                 camera = PinholeCamera.from_hfov(frame.shape[1], frame.shape[0], math.radians(record.hfov))
             started = perf_counter()
-            answer = localizer.locate(frame, [item.click for item in objects], camera, prior)
+            clicks = [item.click for item in objects]
+            targets = _targets(localizer, store, frame, clicks, camera, prior, refusals)
             latency = perf_counter() - started
-            for item, target in zip(objects, answer.targets, strict=True):
+            for item, target in zip(objects, targets, strict=True):
                 u0, v0, u1, v1 = item.bbox
                 truth = store.transform.pixel_to_geodetic([(u0 + u1) / 2, (v0 + v1) / 2])
                 located.append(
@@ -118,5 +135,30 @@ def evaluate_scene(
                 )
         if progress is not None:
             progress(index + 1, len(scene.frames))
-    store.close()
+    if len(refusals) == len(located):
+        raise refusals[-1]
     return located
+
+
+def _targets(
+    localizer: Localizer,
+    store: TileStore,
+    frame: NDArray[np.uint8],
+    clicks: Sequence[tuple[float, float]],
+    camera: PinholeCamera | None,
+    prior: Prior,
+    refusals: list[ValueError],
+) -> list[Target]:
+    """Answers to a frame's clicks; where one is refused the others are asked alone, so that it spoils only itself."""
+    try:
+        return list(localizer.locate(frame, clicks, camera, prior).targets)
+    except (ClickError, MapError, CalibrationError) as error:
+        if len(clicks) > 1:
+            alone = [_targets(localizer, store, frame, [click], camera, prior, refusals) for click in clicks]
+            return [target for targets in alone for target in targets]
+        refusals.append(error)
+        u, v = store.width / 2, store.height / 2
+        bounds = store.transform.bounds(0, 0, store.width, store.height)
+        latitude, longitude = store.transform.pixel_to_geodetic([u, v]).tolist()
+        std = float(distance([latitude, longitude], bounds[:2]))
+        return [Target(clicks[0], 0.0, (u, v, u, v), latitude, longitude, std, bounds)]
