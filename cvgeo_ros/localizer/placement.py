@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import MapError
-from ..geo import Attitude, PinholeCamera, TileStore
+from ..geo import Attitude, PinholeCamera, PositionPrior, TileStore, search_window
 from ..net import CrossViewLocator, consensus
 from ..net.consensus import Alignment, Votes
 from ..net.encoder import Features
@@ -219,13 +219,16 @@ class Placer:
         if prior.latitude is None or prior.longitude is None:
             return self.cache.window(grid, 0, 0, *grid.cells), None
         height, width = (s // STRIDE for s in rectified.valid.shape)
+        place = PositionPrior(prior.latitude, prior.longitude, prior.position_radius)
+        corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) * STRIDE - rectified.nadir
+        reach = float(np.linalg.norm(corners, axis=1).max()) * rectified.gsd
+        # Says in words what lies off the map; the cut below follows the frame's own shape and is smaller.
+        search_window(self.tile.transform, self.tile.width, self.tile.height, place, reach)
         camera_cell = grid.from_tile(self._position(prior))
         expected = camera_cell - rectified.nadir / STRIDE
         # An unknown tilt moves the view by up to a fifth of the height (11 degrees).
         slack = 0.2 * (prior.height or 0.0) if prior.pitch is None else 0.05 * (prior.height or 0.0)
         radius = (prior.position_radius + slack) / (rectified.gsd * STRIDE) + 1
-        if not (math.isfinite(radius) and prior.position_radius >= 0):
-            raise MapError(f"position prior: radius {prior.position_radius} m must be finite and 0 or more")
         low, high = np.floor(expected - radius).astype(int), np.ceil(expected + radius).astype(int)
         window = self.cache.window(grid, int(low[0]), int(low[1]), int(high[0]) + width, int(high[1]) + height)
         h, w = window.void.shape[-2:]
