@@ -59,9 +59,11 @@ class Localizer:
             raise WeightsError(f"device {device!r} cannot be used ({error}); use 'cpu' or 'auto'") from error
         return cls(network, cache_bytes)
 
-    def set_tile(self, tile: TileStore) -> None:
-        """Search in `tile` from now on; its features are computed where needed and cached."""
-        self._placer = Placer(self.model, tile, FeatureCache(self.model, tile, self.cache_bytes))
+    def set_tile(self, tile: TileStore | None) -> None:
+        """Search in `tile` from now on, None: nowhere; its features are computed where needed and cached."""
+        self._placer = None
+        if tile is not None:
+            self._placer = Placer(self.model, tile, FeatureCache(self.model, tile, self.cache_bytes))
 
     def prepare(self, progress: Callable[[float], None] | None = None) -> None:
         """Compute the features of the whole tile now; `progress` receives 0..1.

@@ -98,8 +98,7 @@ class Engine:
             if self._parameters.flag("prepare_map"):
                 self._core.prepare(self._on_prepared)
         except Exception:
-            if former is not None:
-                self._core.set_tile(former)
+            self._core.set_tile(former)
             tile.close()
             raise
         self.tile = tile

@@ -229,9 +229,13 @@ def test_a_position_outside_the_map_is_an_error(flight: Flight, localizer: Local
             localizer.locate(frame, CLICKS, flight.camera, replace(prior, latitude=latitude))
 
 
-def test_without_a_tile_the_error_says_what_to_do(localizer: Localizer) -> None:
+def test_without_a_tile_the_error_says_what_to_do(flight: Flight, localizer: Localizer) -> None:
+    fresh = Localizer(localizer.model)
+    for tile in (None, flight.store, None):  # as made, and once a tile was taken away again
+        fresh.set_tile(tile)
+        assert fresh.tile is tile
     with pytest.raises(MapError, match="no map is loaded"):
-        Localizer(localizer.model).locate(np.zeros((90, 160, 3), np.uint8), [[5, 5]])
+        fresh.locate(np.zeros((90, 160, 3), np.uint8), [[5, 5]])
 
 
 def test_memory_is_bounded(flight: Flight, localizer: Localizer) -> None:
