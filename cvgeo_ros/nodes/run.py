@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
 from cvgeo_ros.errors import CvgeoError
 from cvgeo_ros.nodes._memory import reuse_large_blocks
+from cvgeo_ros.nodes.executor import PooledExecutor
 
 THREADS = 4
 
@@ -27,7 +28,7 @@ def run(make: Callable[[], Node], args: list[str] | None) -> int:
         print(f"error: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 2
-    executor = MultiThreadedExecutor(num_threads=THREADS)
+    executor = PooledExecutor(THREADS)
     executor.add_node(node)
     try:
         executor.spin()

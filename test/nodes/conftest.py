@@ -16,7 +16,6 @@ rclpy = pytest.importorskip("rclpy")
 # ruff: noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from numpy.typing import NDArray
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
@@ -27,6 +26,7 @@ from cvgeo_ros.errors import ClickError, MapError, WeightsError
 from cvgeo_ros.localizer import Localization, Prior, Target
 from cvgeo_ros.msg import GeoTargetArray, TargetClickArray
 from cvgeo_ros.nodes import conversions, images
+from cvgeo_ros.nodes.executor import PooledExecutor
 from cvgeo_ros.nodes.localizer import LocalizerNode
 
 TIMEOUT = 15.0
@@ -59,7 +59,7 @@ class Graph:
     def __init__(self, domain: int) -> None:
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=domain)
-        self._executor = MultiThreadedExecutor(4, context=self._context)
+        self._executor = PooledExecutor(4, context=self._context)
         self._nodes: list[Node] = []
         self.tester = self._add(rclpy.create_node("tester", namespace="cvgeo", context=self._context))
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)

@@ -1,0 +1,95 @@
+"""The executor: callbacks side by side, each started once, errors not lost."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+import rclpy
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from std_msgs.msg import Float64
+
+from cvgeo_ros.nodes.executor import PooledExecutor
+
+pytestmark = [pytest.mark.ros, pytest.mark.usefixtures("ros_domain")]
+
+PATIENCE = 20.0
+
+
+class Graph:
+    def __init__(self) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node: Node = rclpy.create_node("graph", context=self.context)
+        self.executor = PooledExecutor(3, context=self.context)
+        self.executor.add_node(self.node)
+
+    def topic(self, name: str, handle: Any) -> Any:
+        group = MutuallyExclusiveCallbackGroup()
+        self.node.create_subscription(Float64, name, handle, 10, callback_group=group)
+        return self.node.create_publisher(Float64, name, 10)
+
+    def spin_until(self, done: threading.Event) -> None:
+        for _ in range(int(PATIENCE / 0.05)):
+            if done.is_set():
+                return
+            self.executor.spin_once(timeout_sec=0.05)
+        raise TimeoutError
+
+
+@pytest.fixture
+def graph() -> Iterator[Graph]:
+    graph = Graph()
+    yield graph
+    graph.executor.shutdown(timeout_sec=2.0)
+    graph.node.destroy_node()
+    rclpy.shutdown(context=graph.context)
+
+
+def test_a_callback_that_waits_holds_up_no_other_group(graph: Graph) -> None:
+    released, second = threading.Event(), threading.Event()
+    slow = graph.topic("slow", lambda _: released.wait(PATIENCE))
+    fast = graph.topic("fast", lambda _: second.set())
+    slow.publish(Float64())
+    for _ in range(20):
+        graph.executor.spin_once(timeout_sec=0.05)
+    fast.publish(Float64())
+    graph.spin_until(second)
+    assert not released.is_set()
+    released.set()
+
+
+def test_each_callback_is_started_once(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[object] = []
+    submit = graph.executor._pool.submit
+
+    def counted(run: Any, handler: object, begun: threading.Event) -> Any:
+        started.append(handler)
+        return submit(run, handler, begun)
+
+    monkeypatch.setattr(graph.executor._pool, "submit", counted)
+    received, last = [], threading.Event()
+
+    def take(message: Float64) -> None:
+        received.append(message.data)
+        if message.data == 29.0:
+            last.set()
+
+    topics = [graph.topic(name, take) for name in ("a", "b", "c")]
+    for number in range(30):
+        topics[number % 3].publish(Float64(data=float(number)))
+    graph.spin_until(last)
+    assert len(started) <= 2 * len(received), "rclpy's own executor starts some hundred times as many"
+
+
+def test_an_error_in_a_callback_ends_the_spinning(graph: Graph) -> None:
+    def fail(_: Float64) -> None:
+        raise KeyError("broken")
+
+    graph.topic("a", fail).publish(Float64())
+    with pytest.raises(KeyError, match="broken"):
+        graph.spin_until(threading.Event())
