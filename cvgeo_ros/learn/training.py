@@ -36,7 +36,7 @@ class TrainConfig:
         seed: of data and weights.
         workers: processes that prepare data.
         threads: of torch.
-        half: compute in bfloat16 where that is safe (losses and routing stay in float32).
+        half: compute in bfloat16 where torch's autocast deems it safe; routing stays in float32.
         save_every: steps between checkpoints.
 
     Raises:
@@ -136,35 +136,43 @@ class Trainer:
         )
         console.print(f"{len(real)} photographs, {len(rendered)} rendered worlds; from step {self.step}")
         self.objective.train()
-        started, seen = time.monotonic(), dict[str, list[float]]()
-        already = self.elapsed
-        log = (self.out / "log.jsonl").open("a")
-        for batch in loader:
-            rate = rate_at(config, self.step, self.elapsed)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.half):
-                loss, watch = self.objective(batch)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(self.objective.parameters(), 1.0)
-            if torch.isfinite(norm):
-                self.optimizer.step()
-                self._average()
-            self.step += 1
-            self.elapsed = already + time.monotonic() - started
-            for name, value in watch.items():
-                seen.setdefault(name, []).append(float(value))
-            ended = self.step >= config.steps or (config.minutes is not None and self.elapsed > 60 * config.minutes)
-            if self.step % 50 == 0 or ended:
-                self._report(console, log, seen, rate)
-            if self.step % config.save_every == 0 or ended:
-                self.save()
-            if ended:
-                break
+        seen: dict[str, list[float]] = {}
+        already, started = self.elapsed, time.monotonic()
+        batches = iter(loader)
+        with (self.out / "log.jsonl").open("a") as log:
+            while not self.ended:
+                rate = rate_at(config, self.step, self.elapsed)
+                for name, value in self._learn(next(batches), rate).items():
+                    seen.setdefault(name, []).append(float(value))
+                self.step += 1
+                self.elapsed = already + time.monotonic() - started
+                if self.step % 50 == 0 or self.ended:
+                    self._report(console, log, seen, rate)
+                if self.step % config.save_every == 0 or self.ended:
+                    self.save()
         path = self.out / f"{config.model}.safetensors"
         save_weights(self.average, path, steps=str(self.step), seed=str(config.seed))
         return path
+
+    @property
+    def ended(self) -> bool:
+        """Whether steps or minutes are used up."""
+        minutes = self.config.minutes
+        return self.step >= self.config.steps or (minutes is not None and self.elapsed > 60 * minutes)
+
+    def _learn(self, batch: dict[str, torch.Tensor], rate: float) -> dict[str, torch.Tensor]:
+        """One step of the optimiser; a batch whose gradient is not finite is passed over. Returns what to watch."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.half):
+            loss, watch = self.objective(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.objective.parameters(), 1.0)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+            self._average()
+        return {**watch, "skipped": (~torch.isfinite(norm)).float()}
 
     def _average(self) -> None:
         """Exponential moving average of the weights, with a shorter memory at the start."""

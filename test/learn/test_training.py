@@ -49,6 +49,19 @@ def test_a_killed_run_resumes_with_weights_optimiser_and_step(config: TrainConfi
     assert again.step == 8
 
 
+def test_a_finished_run_that_is_started_again_only_writes_its_weights(config: TrainConfig, tmp_path: Path) -> None:
+    first = Trainer(replace(config, steps=4), tmp_path / "run")
+    path = first.run(Console(quiet=True))
+    before = load_weights(path)
+    path.unlink()
+    again = Trainer(replace(config, steps=4), tmp_path / "run")
+    again.resume()
+    after = load_weights(again.run(Console(quiet=True)))
+    assert again.step == 4
+    for a, b in zip(before.parameters(), after.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_a_kill_while_writing_leaves_the_last_checkpoint(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
