@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from cvgeo_ros.learn.losses import LossWeights, Objective
-from cvgeo_ros.net import CONFIGS, CrossViewLocator, TileFeatures, View, consensus
-from cvgeo_ros.net.encoder import Encoder, Features
+from cvgeo_ros.net import CONFIGS, CrossViewLocator, View, consensus
+from cvgeo_ros.net.encoder import Encoder
 from cvgeo_ros.net.model import Answer
 from cvgeo_ros.net.prompt import sample
 from cvgeo_ros.net.weights import find_weights, load_weights
@@ -177,8 +177,3 @@ def test_box_is_read_from_the_tile_at_the_place_found(small: CrossViewLocator) -
     near[..., 5, 5] += 1
     assert torch.equal(before.corners(), small.box_head(far, prompts, places).corners())
     assert not torch.allclose(before.corners(), small.box_head(near, prompts, places).corners())
-
-
-def test_features_are_plain_tuples_of_the_tile_and_frame() -> None:
-    assert Features._fields == ("match", "context")
-    assert set(TileFeatures.__dataclass_fields__) == {"match", "context", "gated"}
