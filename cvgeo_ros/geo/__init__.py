@@ -12,6 +12,7 @@ from cvgeo_ros.geo.camera import (
 )
 from cvgeo_ros.geo.geodesy import distance, enu_to_geodetic, geodetic_to_enu
 from cvgeo_ros.geo.pyramid import BlockCache
+from cvgeo_ros.geo.resample import project
 from cvgeo_ros.geo.store import TileStore, open_store
 from cvgeo_ros.geo.transform import GeoTransform
 from cvgeo_ros.geo.window import PositionPrior, search_window
@@ -31,6 +32,7 @@ __all__ = [
     "geodetic_to_enu",
     "ground_to_frame",
     "open_store",
+    "project",
     "raster_to_ground",
     "rectify",
     "search_window",

@@ -17,6 +17,12 @@ from cvgeo_ros.errors import ImageError
 MAX_OVERSAMPLE = 4
 
 
+def project(homography: NDArray[np.floating[Any]], points: NDArray[Any]) -> NDArray[np.float64]:
+    """A homography (3, 3) on points (N, 2); behind its horizon they come out mirrored."""
+    projected = np.c_[points, np.ones(len(points))] @ homography.T
+    return np.asarray(projected[:, :2] / projected[:, 2:], np.float64)
+
+
 def check_image(image: NDArray[np.uint8], what: str) -> None:
     """ImageError naming `what` unless the image is RGB uint8 (H, W, 3) with at least one pixel."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:

@@ -6,13 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..net import CrossViewLocator, TileFeatures
+from ..net import STRIDE, CrossViewLocator, TileFeatures
 from ..net.config import View
 from ..net.consensus import Votes, correlate
 from ..net.encoder import Features
 from ..net.gmoe import Routing
-
-STRIDE = 8
 
 
 @dataclass(frozen=True)

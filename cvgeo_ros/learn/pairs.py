@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
+from ..geo import project
 from . import augment
 from .sources import Outline, Source, read_outlines, read_rgb
-from .warping import Homography, apply, box_through, warp
+from .warping import Homography, box_through, warp
 
 Points = NDArray[np.float64]
 
@@ -107,7 +108,7 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
         if own:
             looked = rng.uniform(np.minimum(reach / 2, extent / 2), np.maximum(extent - reach / 2, extent / 2))
         else:
-            looked = apply(to_tile, rng.uniform([0.25 * fw, 0.25 * fh], [0.75 * fw, 0.75 * fh])[None])[0]
+            looked = project(to_tile, rng.uniform([0.25 * fw, 0.25 * fh], [0.75 * fw, 0.75 * fh])[None])[0]
             looked = np.clip(looked, 0, extent)
         slack = (side - reach * 0.7) / 2
         corner = looked - side / 2 + rng.uniform(-slack, slack, 2)
@@ -117,7 +118,7 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
         piece = _piece_to_tile(corner, side, c.tile_size, float(turn))
         to_piece = np.linalg.inv(piece)
 
-        centre = apply(to_piece, looked[None])[0]
+        centre = project(to_piece, looked[None])[0]
         raster = _raster_to_piece(centre, c, rng)  # raster px -> piece px
         raster_to_frame = np.linalg.inv(to_tile) @ piece @ raster
         corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64) * c.query_size
@@ -178,14 +179,14 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
             outlines = self._outlines(source.mask)
             for number in rng.permutation(len(outlines))[:40]:
                 contour, inner = outlines[number]
-                place = apply(to_piece, inner[int(rng.integers(len(inner)))][None])
-                corners = apply(to_piece, contour)
-                found.append((apply(to_raster, place)[0], place[0], np.r_[corners.min(0), corners.max(0)]))
+                place = project(to_piece, inner[int(rng.integers(len(inner)))][None])
+                corners = project(to_piece, contour)
+                found.append((project(to_raster, place)[0], place[0], np.r_[corners.min(0), corners.max(0)]))
         for number, click in clicks.items():
             box = box_through(to_piece, source.boxes[number])
             jitter = rng.normal(0, 0.12, 2) * np.minimum(box[2:] - box[:2], 40)
-            on_piece = apply(to_piece @ to_tile, np.array([click])) + jitter
-            found.append((apply(to_raster, on_piece)[0], (box[:2] + box[2:]) / 2 + jitter, box))
+            on_piece = project(to_piece @ to_tile, np.array([click])) + jitter
+            found.append((project(to_raster, on_piece)[0], (box[:2] + box[2:]) / 2 + jitter, box))
         return found
 
     def _clicks(
@@ -221,7 +222,7 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
             if len(points) == c.clicks:
                 return np.array(points), np.array(places), np.array(boxes)
             point = rng.uniform(4, c.query_size - 4, 2)
-            place = apply(raster, (point + shifted(point))[None])[0]
+            place = project(raster, (point + shifted(point))[None])[0]
             if mask[int(point[1] / 8), int(point[0] / 8)] and (place > 4).all() and (place < c.tile_size - 4).all():
                 points.append(point)
                 places.append(place)

@@ -1,4 +1,4 @@
-"""Homographies on points, boxes and images, for training material.
+"""Homographies on boxes and images, for training material.
 
 Convention:
     Pixels (u, v) with centres at .5; cv2 has them at integers, the half pixel is moved here.
@@ -10,13 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..geo import project
+
 Homography = NDArray[np.floating[Any]]
-
-
-def apply(matrix: Homography, points: NDArray[Any]) -> NDArray[np.float64]:
-    """Homography on (N, 2) points."""
-    projected = np.c_[points, np.ones(len(points))] @ matrix.T
-    return projected[:, :2] / projected[:, 2:]
 
 
 _TO_CENTRES = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
@@ -25,7 +21,7 @@ _FROM_CENTRES = np.linalg.inv(_TO_CENTRES)
 
 def warp(image: NDArray[Any], to_image: Homography, size: int, shift: NDArray[np.float32] | None = None) -> Any:
     """Resample `image` to a square raster; `to_image` maps raster px to image px, centres at .5; no aliasing."""
-    middle = apply(to_image, np.array([[size / 2, size / 2], [size / 2 + 1, size / 2], [size / 2, size / 2 + 1]]))
+    middle = project(to_image, np.array([[size / 2, size / 2], [size / 2 + 1, size / 2], [size / 2, size / 2 + 1]]))
     step = np.sqrt(abs(np.linalg.det(np.stack([middle[1] - middle[0], middle[2] - middle[0]]))))
     if step > 1.4 and image.ndim == 3:
         factor = 1 / step
@@ -38,12 +34,12 @@ def warp(image: NDArray[Any], to_image: Homography, size: int, shift: NDArray[np
         return cv2.warpPerspective(image, matrix, (size, size), flags=flags | cv2.WARP_INVERSE_MAP, borderMode=border)
     v, u = np.mgrid[0:size, 0:size]
     points = np.stack([u + shift[..., 0], v + shift[..., 1]], -1).reshape(-1, 2).astype(np.float64)
-    mapped = apply(matrix, points).reshape(size, size, 2).astype(np.float32)
+    mapped = project(matrix, points).reshape(size, size, 2).astype(np.float32)
     return cv2.remap(image, mapped[..., 0], mapped[..., 1], flags, borderMode=border)
 
 
 def box_through(matrix: Homography, box: NDArray[np.float64]) -> NDArray[np.float64]:
     """Axis-aligned box around a transformed one."""
     u0, v0, u1, v1 = box
-    corners = apply(matrix, np.array([[u0, v0], [u1, v0], [u1, v1], [u0, v1]]))
+    corners = project(matrix, np.array([[u0, v0], [u1, v0], [u1, v1], [u0, v1]]))
     return np.concatenate([corners.min(0), corners.max(0)])

@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import MapError
-from ..geo import GeoTransform, TileStore
-from ..net import CrossViewLocator, TileFeatures
+from ..geo import TileStore
+from ..net import STRIDE, CrossViewLocator, TileFeatures
 from ..net.consensus import Correlator
-
-STRIDE = 8
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,6 @@ class Grid:
     def from_tile(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
         """Tile pixels (..., 2) (u, v) to cells (x, y)."""
         return pixels / (STRIDE * np.asarray(self.scale))
-
-    def raster_transform(self, tile: TileStore) -> GeoTransform:
-        """Transform of the resampled tile."""
-        return tile.transform.window(0, 0, *self.scale)
 
 
 @dataclass(frozen=True)
@@ -172,7 +166,6 @@ class FeatureCache:
         inner = slice(self.halo, self.halo + self.block)
         shown = valid.reshape(side, STRIDE, side, STRIDE).mean((1, 3)) > 0.5
         void = torch.from_numpy(~shown[inner, inner]).to(self.device)
-        pixels = torch.from_numpy(fill_void(image, valid)).to(self.device).permute(2, 0, 1)[None].float() / 255
         if bool(void.all()):
             c = self.model.config
             size = (self.block, self.block)
@@ -180,6 +173,7 @@ class FeatureCache:
                 torch.zeros(d, *size, dtype=self._kind) for d in (c.match_dim, c.context_dim, self.model.fusion.gated)
             ]
             return empty[0].to(self.device), empty[1].to(self.device), empty[2].to(self.device), void
+        pixels = to_tensor(image, valid, self.device)
         features, _ = self.model.encode_tile(pixels, torch.tensor([grid.gsd], device=self.device))
         match, context, gated = (
             f[0, :, inner, inner].to(self._kind).contiguous()
@@ -188,10 +182,12 @@ class FeatureCache:
         return match.masked_fill(void, 0), context, gated, void
 
 
-def fill_void(image: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Paint pixels that show nothing with the mean colour of those that do, so that their edge is no feature."""
-    if valid.all() or not valid.any():
-        return image
-    out = image.copy()
-    out[~valid] = image[valid].mean(0).astype(np.uint8)
-    return out
+def to_tensor(image: NDArray[np.uint8], valid: NDArray[np.bool_], device: torch.device) -> Tensor:
+    """What the network takes of an image: (h, w, 3) uint8 -> (1, 3, h, w) in 0..1.
+
+    Pixels that show nothing get the mean colour of those that do, so that their edge is no feature.
+    """
+    if valid.any() and not valid.all():
+        image = image.copy()
+        image[~valid] = image[valid].mean(0).astype(np.uint8)
+    return torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255

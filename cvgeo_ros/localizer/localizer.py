@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ClickError, ImageError, MapError, WeightsError
 from ..geo import PinholeCamera, TileStore
-from ..net import CrossViewLocator
+from ..net import STRIDE, CrossViewLocator
 from ..net.weights import find_weights, load_weights
-from .features import STRIDE, FeatureCache
+from .features import FeatureCache
 from .placement import Placement, Placer, stage
 from .types import Localization, Prior, Target
 

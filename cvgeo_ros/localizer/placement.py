@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import MapError
-from ..geo import Attitude, PinholeCamera, PositionPrior, TileStore, search_window
-from ..net import CrossViewLocator, consensus
+from ..geo import Attitude, PinholeCamera, PositionPrior, TileStore, project, search_window
+from ..net import STRIDE, CrossViewLocator, consensus
 from ..net.consensus import Alignment, Votes
 from ..net.encoder import Features
-from .features import STRIDE, FeatureCache, Grid, Window, fill_void
+from .features import FeatureCache, Grid, Window, to_tensor
 from .rectify import Rectified, lay_down
 from .types import Prior
 
@@ -51,8 +51,7 @@ class Placement:
         """Frame cells (N, 2) to window cells, by the alignment where there is one."""
         if self.alignment is None:
             return cells + self.translation
-        mapped = np.c_[cells, np.ones(len(cells))] @ self.alignment.matrix.double().cpu().numpy().T
-        return mapped[:, :2] / mapped[:, 2:]
+        return project(self.alignment.matrix.double().cpu().numpy(), cells)
 
 
 class Placer:
@@ -126,20 +125,19 @@ class Placer:
         heights = [prior.height] if prior.height is not None else list(self.heights)
         nothing = np.zeros((0, 2))
         size = self.model.config.query_size // 2
-        sweep: list[tuple[float, Prior]] = []
+        best: list[tuple[float, Placement, Prior]] = []
         for yaw, height in itertools.product(yaws, heights):
             guess = replace(prior, yaw=yaw, height=height)
             ballot = self._vote(frame, nothing, camera, guess, 2.0, size, timings)
-            sweep.append((float(ballot.votes.z.max()), guess))
-        sweep.sort(key=lambda item: -item[0])
+            best.append((float(ballot.votes.z.max()), ballot, guess))
+            best = sorted(best, key=lambda item: -item[0])[: self.guesses]
         fitted: list[tuple[float, Prior]] = []
-        for _, guess in sweep[: self.guesses]:
-            ballot = self._vote(frame, nothing, camera, guess, 2.0, size, timings)
+        for _, ballot, guess in best:
             placement = self._fit(ballot, timings)
             if placement.alignment is not None:
                 fitted.append((placement.support, self._corrected(placement, guess)))
         fitted.sort(key=lambda item: -item[0])
-        return [guess for _, guess in fitted[: self.finalists]] or [sweep[0][1]]
+        return [guess for _, guess in fitted[: self.finalists]] or [best[0][2]]
 
     def _corrected(self, placement: Placement, guess: Prior) -> Prior:
         """The guess with heading, height and position as the alignment has them."""
@@ -209,8 +207,7 @@ class Placer:
         return best
 
     def _encode(self, rectified: Rectified) -> Features:
-        pixels = fill_void(rectified.image, rectified.valid)
-        image = torch.from_numpy(pixels).to(self.device).permute(2, 0, 1)[None].float() / 255
+        image = to_tensor(rectified.image, rectified.valid, self.device)
         features, _ = self.model.encode_frame(image, torch.tensor([rectified.gsd], device=self.device))
         return features
 

@@ -13,11 +13,11 @@ from ..geo import (
     footprint,
     frame_to_ground,
     ground_to_frame,
+    project,
     raster_to_ground,
     rectify,
 )
-
-STRIDE = 8
+from ..net import STRIDE
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ class Rectified:
 
     def cells(self, clicks: NDArray[np.float64]) -> NDArray[np.float64]:
         """Frame pixels (N, 2) to raster cells (N, 2)."""
-        projected = np.c_[clicks, np.ones(len(clicks))] @ np.linalg.inv(self.to_frame).T
-        return projected[:, :2] / projected[:, 2:] / STRIDE
+        return project(np.linalg.inv(self.to_frame), clicks) / STRIDE
 
 
 def lay_down(

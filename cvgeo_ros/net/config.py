@@ -4,6 +4,9 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any
 
+STRIDE = 8
+"""Pixels a side of one cell of the feature maps; fixed by the neck."""
+
 
 class View(IntEnum):
     """Platform an image was taken from: the source that the expert gate sees."""
@@ -53,7 +56,7 @@ class NetConfig:
     gsd: float = 0.3
     query_size: int = 512
 
-    stride: int = 8  # of the feature maps; fixed by the neck
+    stride: int = STRIDE  # recorded with the weights
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from cvgeo_ros.geo import project
 from cvgeo_ros.learn.pairs import PairConfig, Pairs
 from cvgeo_ros.learn.sources import Source, real_sources
-from cvgeo_ros.learn.warping import apply, warp
+from cvgeo_ros.learn.warping import warp
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_the_recorded_homography_relates_the_views(photograph: Source, monkeypat
         for centre in centres[1:] + 0.5:
             if not (12 < centre[0] < 116 and 12 < centre[1] < 116):
                 continue
-            u, v = apply(pair["to_tile"].double().numpy(), centre[None])[0]
+            u, v = project(pair["to_tile"].double().numpy(), centre[None])[0]
             if 4 < u < 252 and 4 < v < 252:
                 assert tile[int(v), int(u), 0] > 150, "a spot of the frame lies on its spot of the tile"
                 checked += 1
