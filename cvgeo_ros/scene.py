@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from cvgeo_ros.errors import SceneError
@@ -163,6 +166,14 @@ class Scene:
         objects = [json.dumps(item.model_dump(by_alias=True)) for item in self.objects]
         (self.root / "objects.json").write_text("[\n" + ",\n".join(objects) + "\n]\n")
         write_telemetry(self.root / "frames.csv", self.frames)
+
+
+def read_image(path: str | Path) -> NDArray[np.uint8]:
+    """Read an image file as RGB uint8 (H, W, 3). Raises SceneError where it cannot be read."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise SceneError(f"{path}: not a readable image")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def read_telemetry(path: str | Path) -> list[FrameRecord]:

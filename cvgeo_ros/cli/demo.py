@@ -33,10 +33,10 @@ def demo(
     from rich.console import Console
     from rich.markup import escape
 
-    from cvgeo_ros.cli.report import best_filled, picture, read_frame, summary, table, write_picture
+    from cvgeo_ros.cli.report import best_filled, picture, summary, table, write_picture
     from cvgeo_ros.demo.processes import exit_on_signals, set_up_ros
     from cvgeo_ros.geo import open_store
-    from cvgeo_ros.scene import Scene
+    from cvgeo_ros.scene import Scene, read_image
 
     set_up_ros()
     from cvgeo_ros.demo.replay import replay
@@ -66,7 +66,7 @@ def demo(
     received = [result for result in results if result.target is not None]
     if received:
         shown = best_filled(results)
-        image = read_frame(played.frames_dir / shown[0].frame)
+        image = read_image(played.frames_dir / shown[0].frame)
         titles = (f"{played.name}: {shown[0].frame}", f"{tile.tile_id}: boxes found, dashed: truth")
         write_picture(out / "demo.png", picture(image, shown, tile, titles))
         console.print(f"picture  {out / 'demo.png'}", highlight=False, soft_wrap=True)
@@ -88,10 +88,10 @@ def shipped_scene() -> Path:
 
 def clicks_of(scene: "Scene") -> "dict[str, Clicks]":
     """Return the clicks on a scene's objects by frame; in a scene without objects, one at each frame's centre."""
-    import cv2
     import numpy as np
 
     from cvgeo_ros.demo.replay import Clicks
+    from cvgeo_ros.scene import read_image
 
     clicks = {}
     for record in scene.frames:
@@ -99,10 +99,8 @@ def clicks_of(scene: "Scene") -> "dict[str, Clicks]":
         if objects:
             clicks[record.file] = Clicks(np.array([item.click for item in objects]), [item.id for item in objects])
         elif not scene.objects:
-            image = cv2.imread(str(scene.frames_dir / record.file))
-            if image is None:
-                raise SceneError(f"{scene.frames_dir / record.file}: not a readable image")
-            centre = np.array([[image.shape[1] / 2, image.shape[0] / 2]])
+            height, width = read_image(scene.frames_dir / record.file).shape[:2]
+            centre = np.array([[width / 2, height / 2]])
             clicks[record.file] = Clicks(centre, [f"{Path(record.file).stem} centre"])
     return clicks
 

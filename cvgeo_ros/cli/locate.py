@@ -36,12 +36,13 @@ def locate(
 
     from rich.console import Console
 
-    from cvgeo_ros.cli.report import Result, duration, picture, read_frame, table, write_picture
+    from cvgeo_ros.cli.report import Result, duration, picture, table, write_picture
     from cvgeo_ros.geo import PinholeCamera, compass_to_yaw, open_store
     from cvgeo_ros.localizer import Localizer, Prior
+    from cvgeo_ros.scene import read_image
 
     tile = open_store(map_path)
-    frame = read_frame(image)
+    frame = read_image(image)
     localizer = Localizer.load(model, device)
     localizer.set_tile(tile)
     camera = None

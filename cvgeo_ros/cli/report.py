@@ -172,14 +172,6 @@ def picture(frame: draw.Picture, results: Sequence[Result], tile: TileStore, tit
     return draw.side_by_side(left, right, titles, rows, header, shape[0])
 
 
-def read_frame(path: Path) -> draw.Picture:
-    """Read an image as RGB uint8. Raises SceneError."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise SceneError(f"{path}: not a readable image")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-
-
 def write_picture(path: Path, image: draw.Picture) -> None:
     """Write RGB uint8 as PNG or JPEG by the name's ending. Raises SceneError where that cannot be."""
     path.parent.mkdir(parents=True, exist_ok=True)

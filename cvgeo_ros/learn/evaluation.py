@@ -9,14 +9,13 @@ from contextlib import closing
 from enum import StrEnum
 from time import perf_counter
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CalibrationError, ClickError, MapError, SceneError
 from ..geo import PinholeCamera, TileStore, compass_to_yaw, distance, enu_to_geodetic, open_store
 from ..localizer import Localizer, Prior, Target
-from ..scene import FrameRecord, Scene
+from ..scene import FrameRecord, Scene, read_image
 from .metrics import Located
 
 POSITION_ERROR = 75.0
@@ -104,10 +103,7 @@ def _evaluate(
         prior = make_prior(record, protocol, rng)
         objects = scene.objects_of(record.file)
         if objects:
-            image = cv2.imread(str(scene.frames_dir / record.file), cv2.IMREAD_COLOR)
-            if image is None:
-                raise SceneError(f"{scene.frames_dir / record.file}: not a readable image")
-            frame = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+            frame = read_image(scene.frames_dir / record.file)
             camera = None
             if record.hfov is not None:
                 camera = PinholeCamera.from_hfov(frame.shape[1], frame.shape[0], math.radians(record.hfov))

@@ -1,17 +1,50 @@
-"""The latest frame and a short history of frames by stamp."""
+"""Frames as nodes receive them: the subscription, the latest frame and a short history by stamp."""
 
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
 from cvgeo_ros.errors import ImageError
 from cvgeo_ros.nodes import images
 from cvgeo_ros.nodes.conversions import NANOSECONDS, to_nanoseconds
+from cvgeo_ros.nodes.parameters import Parameters, Spec
+
+SPECS = (
+    Spec("image_transport", "raw", "Which image to take", choices=("raw", "compressed"), held=True),
+    Spec(
+        "image_reliability",
+        "best_effort",
+        "QoS of the image subscription; best_effort matches every publisher",
+        choices=("best_effort", "reliable"),
+        held=True,
+    ),
+)
+"""Parameters of a node that subscribes to images."""
+
+
+def subscribe(
+    node: Node, parameters: Parameters, handle: Callable[[Image | CompressedImage], None], group: CallbackGroup
+) -> Any:
+    """Subscribe to the newest image, raw or compressed and as reliable as ``SPECS`` say; returns the subscription."""
+    compressed = parameters.text("image_transport") == "compressed"
+    reliability = ReliabilityPolicy[parameters.text("image_reliability").upper()]
+    return node.create_subscription(
+        CompressedImage if compressed else Image,
+        "image/compressed" if compressed else "image",
+        handle,
+        QoSProfile(depth=1, reliability=reliability),
+        callback_group=group,
+    )
 
 
 @dataclass(frozen=True)

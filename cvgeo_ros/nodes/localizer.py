@@ -12,13 +12,12 @@ from typing import Any
 from geometry_msgs.msg import Point, PointStamped
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
 from cvgeo_ros.errors import CvgeoError
 from cvgeo_ros.localizer import Localizer
 from cvgeo_ros.msg import GeoTargetArray, TargetClickArray, TileInfo
-from cvgeo_ros.nodes import conversions, priors
+from cvgeo_ros.nodes import conversions, frames, priors
 from cvgeo_ros.nodes.engine import BusyError, Engine
 from cvgeo_ros.nodes.frames import Frame, FrameHistory
 from cvgeo_ros.nodes.health import Diagnostics, Health, Report
@@ -34,14 +33,7 @@ SPECS = (
     Spec("map", "", "GeoTIFF, MBTiles or XYZ folder to search in; empty: wait for load_map", held=True),
     Spec("cache_bytes", 512 << 20, "Memory for the tile's features, bytes", 1 << 20, 1 << 40, held=True),
     Spec("prepare_map", False, "Compute the features of the whole map at once instead of where needed", held=True),
-    Spec("image_transport", "raw", "Which image to take", choices=("raw", "compressed"), held=True),
-    Spec(
-        "image_reliability",
-        "best_effort",
-        "QoS of the image subscription; best_effort matches every publisher",
-        choices=("best_effort", "reliable"),
-        held=True,
-    ),
+    *frames.SPECS,
     Spec(
         "history_bytes",
         256 << 20,
@@ -169,18 +161,9 @@ class LocalizerNode(LifecycleNode):
         self._history = FrameHistory(self._settings.count("history_bytes"))
 
     def _subscribe(self) -> None:
-        get = self._settings
-        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy[get.text("image_reliability").upper()])
-        compressed = get.text("image_transport") == "compressed"
         images, clicks, vehicle = (MutuallyExclusiveCallbackGroup() for _ in range(3))
         self._own_subscriptions = [
-            self.create_subscription(
-                CompressedImage if compressed else Image,
-                "image/compressed" if compressed else "image",
-                self._on_image,
-                newest,
-                callback_group=images,
-            ),
+            frames.subscribe(self, self._settings, self._on_image, images),
             *(
                 self.create_subscription(kind, topic, self._on_click, RESULTS, callback_group=clicks)
                 for kind, topic in ((Point, "click"), (PointStamped, "click_stamped"), (TargetClickArray, "clicks"))

@@ -14,7 +14,6 @@ from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Vector3
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
@@ -24,6 +23,7 @@ from cvgeo_ros.errors import CvgeoError
 from cvgeo_ros.geo.geodesy import geodetic_to_enu
 from cvgeo_ros.geo.store import TileStore, open_store
 from cvgeo_ros.msg import GeoTarget, GeoTargetArray, TileInfo
+from cvgeo_ros.nodes import frames
 from cvgeo_ros.nodes.conversions import to_nanoseconds
 from cvgeo_ros.nodes.frames import Frame, FrameHistory
 from cvgeo_ros.nodes.images import to_image
@@ -37,14 +37,7 @@ SPECS = (
     Spec("tile_size", 1024, "Longest side of tile_annotated, px", 128, 8192),
     Spec("tile_extent", 200.0, "Least width of the ground that tile_annotated shows, m", 1.0, 1e6),
     Spec("marker_lifetime", 0.0, "How long markers stay, s; 0 = until the next answer", 0.0, 1e6),
-    Spec("image_transport", "raw", "Which image to take", choices=("raw", "compressed"), held=True),
-    Spec(
-        "image_reliability",
-        "best_effort",
-        "QoS of the image subscription; best_effort matches every publisher",
-        choices=("best_effort", "reliable"),
-        held=True,
-    ),
+    *frames.SPECS,
     Spec("history_bytes", 128 << 20, "Memory for recent images, to find those of the answers, bytes", 1, 1 << 40),
     Spec("frame_timeout", 0.5, "How long to wait for an image that an answer overtook, s", 0.0, 10.0),
 )
@@ -79,15 +72,7 @@ class VisualizerNode(Node):
     def _follow_viewers(self) -> None:
         watched = self._frame_out.get_subscription_count() > 0
         if watched and self._images is None:
-            compressed = self._settings.text("image_transport") == "compressed"
-            reliability = ReliabilityPolicy[self._settings.text("image_reliability").upper()]
-            self._images = self.create_subscription(
-                CompressedImage if compressed else Image,
-                "image/compressed" if compressed else "image",
-                self._on_image,
-                QoSProfile(depth=1, reliability=reliability),
-                callback_group=self._image_group,
-            )
+            self._images = frames.subscribe(self, self._settings, self._on_image, self._image_group)
         elif not watched and self._images is not None:
             self.destroy_subscription(self._images)
             self._images = None
