@@ -31,3 +31,11 @@ class CalibrationError(CvgeoError):
 
 class SceneError(CvgeoError):
     """A scene folder with a missing or malformed file."""
+
+
+class DatasetError(CvgeoError):
+    """A data set with a missing or malformed file or entry."""
+
+
+class TrainingError(CvgeoError):
+    """A configuration, device or checkpoint that a training cannot use."""
