@@ -1,7 +1,7 @@
 """``cvgeo scenes``: render worlds to train on, and the scene of the demo."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,3 +30,23 @@ def render_demo(
     from cvgeo_ros.learn.scenes.demo import SEED, main
 
     main(out, SEED if seed is None else seed)
+
+
+@scenes.command(epilog="Example: [bold]cvgeo scenes benchmark --out bench/v2 --version v2[/]")
+def benchmark(
+    out: Annotated[Path, typer.Option(help="Folder of the benchmark; what it held is replaced.")],
+    version: Annotated[
+        Literal["v1", "v2"],
+        typer.Option(
+            help="v1: tiles centred and aligned, pose told; v2: tiles cut, scaled, rotated and mirrored at random.",
+        ),
+    ] = "v1",
+    frames: Annotated[int, typer.Option(min=1, help="How many frames.")] = 48,
+    first_seed: Annotated[
+        int, typer.Option(help="Seed of the first world; keep away from those of training.")
+    ] = 500_000,
+) -> None:
+    """Render pairs of a frame and a tile with 1 to 12 targets, on worlds that no training draws."""
+    from cvgeo_ros.learn.scenes.benchmark import Version, main
+
+    main(out, Version(version), frames, first_seed)

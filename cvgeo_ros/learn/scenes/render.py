@@ -39,9 +39,10 @@ class Viewpoint(Protocol):
 
 @dataclass(frozen=True)
 class Satellite:
-    """A distant camera: parallel projection, north up, leaning by ``lean`` = (x, y) metres per metre of height.
+    """A distant camera: parallel projection, leaning by ``lean`` = (x, y) metres per metre of height.
 
-    The view is centred at the world's centre (x0, y0); ``gsd`` in metres per pixel.
+    The view shows (x0, y0) = ``centre`` in its middle; ``gsd`` in metres per pixel; ``heading`` is the direction of its
+    "up", rad clockwise from north.
     """
 
     width: int
@@ -49,15 +50,16 @@ class Satellite:
     gsd: float
     lean: tuple[float, float] = (0.0, 0.0)
     centre: tuple[float, float] = (0.0, 0.0)
+    heading: float = 0.0
 
     def plane_to_view(self, z: float) -> NDArray[np.float64]:
         """Return the affine map (3, 3) from (x, y) at height z to view px."""
-        scale = 1.0 / self.gsd
-        x0, y0 = self.centre
+        c, s = np.cos(self.heading) / self.gsd, np.sin(self.heading) / self.gsd
+        x, y = self.lean[0] * z - self.centre[0], self.lean[1] * z - self.centre[1]
         return np.array(
             [
-                [scale, 0, self.width / 2 + scale * (self.lean[0] * z - x0)],
-                [0, -scale, self.height_px / 2 - scale * (self.lean[1] * z - y0)],
+                [c, -s, self.width / 2 + c * x - s * y],
+                [-s, -c, self.height_px / 2 - s * x - c * y],
                 [0, 0, 1],
             ]
         )
@@ -168,10 +170,12 @@ def render(viewpoint: Viewpoint, lit: LitSurface, world: World, scale: float = 1
 
 def project(viewpoint: Viewpoint, points: NDArray[np.floating]) -> NDArray[np.float64]:
     """Project world points (N, 3) to view pixels (N, 2)."""
+    points = np.asarray(points, float)
     result = np.empty((len(points), 2))
-    for index, (x, y, z) in enumerate(np.asarray(points, float)):
-        u, v, w = viewpoint.plane_to_view(z) @ (x, y, 1.0)
-        result[index] = u / w, v / w
+    for z in np.unique(points[:, 2]):
+        level = points[:, 2] == z
+        u, v, w = viewpoint.plane_to_view(float(z)) @ np.vstack([points[level, :2].T, np.ones(level.sum())])
+        result[level] = np.stack([u / w, v / w], 1)
     return result
 
 

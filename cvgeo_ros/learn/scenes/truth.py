@@ -113,14 +113,8 @@ def correspondences(view: View, satellite_view: View, satellite: Satellite, cell
     v, u = np.mgrid[0:height, 0:width] * float(cell) + cell / 2
     rows, columns = view.sample(np.stack([u.ravel(), v.ravel()], 1))
     x, y, z = view.points[rows, columns].astype(np.float64).T
-    matrix = satellite.plane_to_view(0.0)
-    target = np.stack(
-        [
-            matrix[0, 0] * (x + satellite.lean[0] * z) + matrix[0, 2],
-            matrix[1, 1] * (y + satellite.lean[1] * z) + matrix[1, 2],
-        ],
-        axis=1,
-    )
+    shadow = np.stack([x + satellite.lean[0] * z, y + satellite.lean[1] * z, np.ones_like(z)])
+    target = (satellite.plane_to_view(0.0)[:2] @ shadow).T
     inside = (target > 0).all(1) & (target[:, 0] < satellite.width) & (target[:, 1] < satellite.height_px)
     there = satellite_view.sample(np.where(inside[:, None], target, 1.0))
     distance = np.linalg.norm(satellite_view.points[there] - np.stack([x, y, z], 1), axis=1)
