@@ -11,6 +11,10 @@ from ..net.config import View
 from ..net.consensus import Votes, correlate
 from ..net.encoder import Features
 from ..net.gmoe import Routing
+from ..net.head import Boxes
+
+APART_SHARPNESS = 2.0
+"""How steeply the inter-object term falls with the distance of two attention maps (at most the root of 2)."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class LossWeights:
     batch: float = 0.3
     vote: float = 0.2
     heat: float = 0.5
+    apart: float = 0.1
     box: float = 2.0
     quality: float = 0.1
     score: float = 0.2
@@ -93,8 +98,9 @@ class Objective(nn.Module):
         mask = batch["mask"].float()
         height, width = tile.match.shape[-2:]
 
-        cells = cell_centres(*frame.match.shape[-2:])
-        places = project(batch["to_tile"], cells * STRIDE) / STRIDE
+        cells = cell_centres(*frame.match.shape[-2:]).to(mask.device)
+        places = batch["cells"] / STRIDE
+        # Cells whose place is not known are NaN, which is nowhere inside.
         inside = ((places > 0) & (places < places.new_tensor([width, height]))).all(-1) & batch["mask"].flatten(1)
         query = frame.match.flatten(2).transpose(1, 2)
         scale = self.log_scale.clamp(max=4.0).exp()
@@ -105,34 +111,33 @@ class Objective(nn.Module):
         votes = correlate(frame.match, mask, tile.match)
         centre = cells.mean(0)
         shift = project(batch["to_tile"], centre[None] * STRIDE)[:, 0] / STRIDE - centre
-        index = shift + torch.tensor(votes.origin) + 0.5
+        index = shift + torch.tensor(votes.origin, device=mask.device) + 0.5
         parts["vote"] = soft_cross_entropy(votes.z.flatten(1), index, (votes.z.shape[-2], votes.z.shape[-1])).mean()
 
         # Part of the time the consensus is withheld: the click's own evidence must be able to stand alone.
-        keep = (torch.rand(len(mask), 1, 1) > 0.25).float()
+        keep = (torch.rand(len(mask), 1, 1, device=mask.device) > 0.25).float()
         clicks, targets = batch["clicks"] / STRIDE, batch["targets"] / STRIDE
-        answer = model.answer(frame, clicks, tile, Votes(votes.z * keep, votes.origin))
+        lean = batch["lean"] / STRIDE
+        answer = model.answer(frame, clicks, tile, Votes(votes.z * keep, votes.origin), lean=lean)
         parts["heat"] = soft_cross_entropy(
             answer.heat.flatten(0, 1).flatten(1), targets.flatten(0, 1), (height, width)
         ).mean()
+        parts["apart"] = self._apart(answer.prompts, tile.match, targets)
 
         objects = batch["boxes"].isfinite().all(-1)
         jittered = targets + torch.randn_like(targets) * 0.6
-        boxes = model.box_head(tile.context, answer.prompts, jittered)
+        first, boxes = model.box_head(tile.context, answer.prompts, jittered)
         truth = batch["boxes"][objects] / STRIDE
-        predicted = boxes.corners()[objects]
-        iou, giou = generalized_iou(predicted, truth)
-        size = (truth[:, 2:] - truth[:, :2]).repeat(1, 2).clamp(min=1.0)
-        parts["box"] = (
-            (1 - giou).mean() + F.smooth_l1_loss(predicted / size, truth / size, beta=0.1) if len(iou) else dense * 0
-        )
+        rough, _ = self._extent(first, truth, objects)
+        box, iou = self._extent(boxes, truth, objects)
+        parts["box"] = (rough + box) / 2 if len(iou) else dense * 0
         parts["quality"] = (
             F.binary_cross_entropy_with_logits(boxes.quality[objects], iou.detach()) if len(iou) else dense * 0
         )
 
         right = ((answer.peak.place - targets).norm(dim=-1) < 2.0).float()
         parts["score"] = F.binary_cross_entropy_with_logits(answer.score, right) + self._elsewhere(
-            frame, mask, tile, clicks
+            frame, mask, tile, clicks, lean
         )
         routing = Routing(*(a + b for a, b in zip(routing_q, routing_t, strict=True)))
         parts["balance"], parts["z"] = routing.balance, routing.z
@@ -147,23 +152,47 @@ class Objective(nn.Module):
         return total, watch
 
     @staticmethod
+    def _extent(boxes: Boxes, truth: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of the boxes of some (B, N) objects against (M, 4) true ones, cells, and their IoU."""
+        predicted = boxes.corners()[objects]
+        iou, giou = generalized_iou(predicted, truth)
+        size = (truth[:, 2:] - truth[:, :2]).repeat(1, 2).clamp(min=1.0)
+        return (1 - giou).mean() + F.smooth_l1_loss(predicted / size, truth / size, beta=0.1), iou
+
+    def _apart(self, prompts: Tensor, match: Tensor, targets: Tensor) -> Tensor:
+        """MOGeo's inter-object term: attention maps of different objects, of one frame or of two, are to differ.
+
+        Its anchor's positive is the map itself, at distance 0; its negatives are the other objects' maps. The paper's
+        formula is soft-margin, log(1 + exp(a (d_pos - d_neg))), with Euclidean distances; its `a` is not published.
+        """
+        logits = torch.einsum("bnd,bdhw->bnhw", prompts, match.float()) * self.model.fusion.evidence_scale.exp()
+        maps = F.normalize(logits.flatten(0, 1).flatten(1).softmax(-1), dim=-1)
+        distance = (2 - 2 * maps @ maps.T).clamp(min=1e-6).sqrt()
+        batch, number = prompts.shape[:2]
+        image = torch.arange(batch, device=maps.device).repeat_interleave(number)
+        place = targets.flatten(0, 1)
+        near = (place[:, None] - place[None]).norm(dim=-1) < 2.0
+        other = ~(near & (image[:, None] == image[None]))
+        return F.softplus(-APART_SHARPNESS * distance[other]).mean()
+
+    @staticmethod
     def _across_batch(query: Tensor, match: Tensor, places: Tensor, inside: Tensor, scale: Tensor) -> Tensor:
         """Contrast some cells of every frame with the cells of all tiles of the batch: what a wide search meets."""
         height, width = match.shape[-2:]
         bank = match.flatten(2).permute(1, 0, 2).flatten(1)
         rows, columns = inside.nonzero(as_tuple=True)
-        chosen = torch.randperm(len(rows))[:512]
+        chosen = torch.randperm(len(rows), device=rows.device)[:512]
         rows, columns = rows[chosen], columns[chosen]
         logits = query[rows, columns] @ bank * scale
         place = places[rows, columns]
         cell = place[:, 1].floor().long() * width + place[:, 0].floor().long()
         return F.cross_entropy(logits, rows * height * width + cell)
 
-    def _elsewhere(self, frame: Features, mask: Tensor, tile: TileFeatures, clicks: Tensor) -> Tensor:
+    def _elsewhere(self, frame: Features, mask: Tensor, tile: TileFeatures, clicks: Tensor, lean: Tensor) -> Tensor:
         """Score loss of frames held against the next sample's tile: all answers are wrong."""
         half = len(mask) // 2  # enough of them; the right answers are as many
         other = TileFeatures(*(f[1 : half + 1].detach() for f in (tile.match, tile.context, tile.gated)))
         frame = Features(*(f[:half].detach() for f in frame))
         votes = correlate(frame.match, mask[:half], other.match)
-        score = self.model.answer(frame, clicks[:half, :4], other, votes).score
+        score = self.model.answer(frame, clicks[:half, :4], other, votes, lean=lean[:half, :4]).score
         return F.binary_cross_entropy_with_logits(score, torch.zeros_like(score))

@@ -96,10 +96,9 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
         if side < c.tile_size * 0.6:  # nothing to gain from enlarging
             return None
         own = not source.frames
-        frame_path, to_tile, clicks = (
-            (source.tile, np.eye(3), {}) if own else source.frames[int(rng.integers(len(source.frames)))]
-        )
-        frame = tile if own else self._read(frame_path, source.shrink)
+        shown = None if own else source.frames[int(rng.integers(len(source.frames)))]
+        to_tile = np.eye(3) if shown is None else shown.to_tile
+        frame = tile if shown is None else self._read(shown.file, source.shrink)
         fh, fw = frame.shape[:2]
 
         # Where the frame raster looks, in tile px, and the tile piece around it.
@@ -139,17 +138,28 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
 
         cells = c.query_size // 8
         mask = cv2.resize(visible.astype(np.float32), (cells, cells), interpolation=cv2.INTER_AREA) > 0.9
+        if shown is None:
+            relation = _Relation(raster, shift=shift)
+        else:
+            relation = _Relation(raster, raster_to_frame, to_piece, to_piece @ to_tile, np.load(shown.matches))
+        clicks = {} if shown is None else shown.clicks
         objects = self._objects(source, clicks, to_tile, to_piece, np.linalg.inv(raster), rng)
-        drawn = self._clicks(objects, raster, mask, shift, rng)
+        drawn = self._clicks(objects, relation, mask, rng)
         if drawn is None:
             return None
         points, places, boxes = drawn
+        lean = np.zeros_like(points)
+        if shown is not None:
+            lean = (project(to_piece, shown.nadir[None]) - project(raster, points)) / shown.height
+        v, u = np.mgrid[0:cells, 0:cells] * 8 + 4.0
         return {
             "query": torch.from_numpy(query).permute(2, 0, 1),
             "tile": torch.from_numpy(image).permute(2, 0, 1),
             "gsd": torch.tensor(gsd, dtype=torch.float32),
             "mask": torch.from_numpy(mask),
             "to_tile": torch.from_numpy(raster).float(),
+            "cells": torch.from_numpy(relation(np.stack([u, v], -1).reshape(-1, 2))).float(),
+            "lean": torch.from_numpy(lean).float(),
             "clicks": torch.from_numpy(points).float(),
             "targets": torch.from_numpy(places).float(),
             "boxes": torch.from_numpy(boxes).float(),
@@ -192,23 +202,16 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
     def _clicks(
         self,
         objects: list[tuple[Points, Points, Points]],
-        raster: Homography,
+        relation: "_Relation",
         mask: NDArray[np.bool_],
-        shift: NDArray[np.float32] | None,
         rng: np.random.Generator,
     ) -> tuple[Points, Points, Points] | None:
         """Clicks in raster px, their places and boxes in piece px: objects first, then any points, with a NaN box."""
         c = self.config
-
-        def shifted(point: Points) -> Points:
-            return np.zeros(2) if shift is None else shift[int(point[1]), int(point[0])].astype(np.float64)
-
         points, places, boxes = [], [], []
         for k in rng.permutation(len(objects)):
             point, place, box = objects[k]
-            if (point >= 0).all() and (point < c.query_size).all():
-                # The raster shows at `point` what lies at point + shift: the click moves against the shift.
-                point = point - shifted(point)
+            point = relation.shown_at(point)
             inside = (box[:2] > -8).all() and (box[2:] < c.tile_size + 8).all() and (box[2:] - box[:2] > 6).all()
             shown = (point >= 2).all() and (point < c.query_size - 2).all()
             if not (inside and shown and mask[int(point[1] / 8), int(point[0] / 8)]):
@@ -222,12 +225,55 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
             if len(points) == c.clicks:
                 return np.array(points), np.array(places), np.array(boxes)
             point = rng.uniform(4, c.query_size - 4, 2)
-            place = project(raster, (point + shifted(point))[None])[0]
+            place = relation(point[None])[0]
             if mask[int(point[1] / 8), int(point[0] / 8)] and (place > 4).all() and (place < c.tile_size - 4).all():
                 points.append(point)
                 places.append(place)
                 boxes.append(np.full(4, np.nan))
         return None
+
+
+@dataclass(frozen=True)
+class _Relation:
+    """Where on the piece lies what the raster shows: (N, 2) raster px -> (N, 2) piece px, NaN where it does not show.
+
+    Attributes:
+        raster: raster px -> piece px of the ground.
+        to_frame, to_piece, ground: raster px -> frame px, tile px -> piece px, frame px of the ground -> piece px.
+        matches: true correspondences of the frame's cells, tile px; None: a photograph warped onto itself.
+        shift: the displacement that was put on it, raster px.
+    """
+
+    raster: Homography
+    to_frame: Homography | None = None
+    to_piece: Homography | None = None
+    ground: Homography | None = None
+    matches: NDArray[np.float32] | None = None
+    shift: NDArray[np.float32] | None = None
+
+    def __call__(self, points: Points) -> Points:
+        if self.matches is None or self.to_frame is None or self.to_piece is None or self.ground is None:
+            return project(self.raster, points + self._shifts(points))
+        height, width = self.matches.shape[:2]
+        seen = project(self.to_frame, points)
+        column, row = np.floor(seen / 8).astype(int).T
+        shown = (column >= 0) & (row >= 0) & (column < width) & (row < height)
+        column, row = np.where(shown, column, 0), np.where(shown, row, 0)
+        # What stands on the ground is displaced alike within a cell; the cell's own tilt is the ground's.
+        centres = np.stack([column, row], -1) * 8 + 4.0
+        displaced = project(self.to_piece, self.matches[row, column].astype(np.float64)) - project(self.ground, centres)
+        return np.where(shown[:, None], project(self.raster, points) + displaced, np.nan)
+
+    def shown_at(self, point: Points) -> Points:
+        """The raster shows at p what lies at p + shift: a point of the ground appears against the shift."""
+        inside = self.shift is not None and (point >= 0).all() and (point < len(self.shift)).all()
+        return point - self._shifts(point[None])[0] if inside else point
+
+    def _shifts(self, points: Points) -> Points:
+        if self.shift is None:
+            return np.zeros_like(points)
+        column, row = points.astype(int).T
+        return self.shift[row, column].astype(np.float64)
 
 
 def _piece_to_tile(corner: NDArray[np.float64], side: float, size: int, turn: float) -> Homography:

@@ -1,6 +1,7 @@
 """Where training pairs come from: photographs, warped onto themselves, and rendered worlds, seen twice."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,33 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from ..geo import Attitude, PinholeCamera, compass_to_yaw, ground_to_frame
 from .warping import Homography
 
-Shown = tuple[Path, Homography, dict[int, tuple[float, float]]]
-"""A frame: its file, the homography frame px -> tile px of the ground, clicks (frame px) by number of the object."""
+
+@dataclass(frozen=True)
+class Shown:
+    """A frame of a tile.
+
+    Attributes:
+        file: image.
+        to_tile: homography frame px -> tile px of the ground.
+        clicks: frame px, by number of the object.
+        matches: file of true correspondences, see scenes.dataset.
+        nadir: (2,) tile px of the point below the camera.
+        height: of the camera, metres.
+    """
+
+    file: Path
+    to_tile: Homography
+    clicks: dict[int, tuple[float, float]]
+    matches: Path
+    nadir: NDArray[np.float64]
+    height: float
+
+
 Outline = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Contour (M, 2) and some inner points (K, 2) of an object, px."""
 
@@ -87,10 +110,30 @@ def rendered_sources(root: Path) -> list[Source]:
                 for o in view["objects"]
                 if o["visible"] > 0.4 and o["id"] in ids
             }
-            frames.append((path.parent / view["file"], np.array(view["ground_to_sat"], np.float64), clicks))
+            to_tile = np.array(view["ground_to_sat"], np.float64)
+            nadir = to_tile @ _nadir(view, path.parent / view["file"])
+            frames.append(
+                Shown(
+                    path.parent / view["file"],
+                    to_tile,
+                    clicks,
+                    path.parent / view["matches"],
+                    nadir[:2] / nadir[2],
+                    view["height"],
+                )
+            )
         boxes = np.array([o["bbox"] for o in world["objects"]], np.float64).reshape(-1, 4)
         sources.append(Source(path.parent / world["sat"], world["gsd"], frames, boxes, weight=1.0))
     return sources
+
+
+def _nadir(view: dict[str, Any], file: Path) -> NDArray[np.float64]:
+    """(3,) homogeneous frame px of the point below the camera of a rendered view."""
+    with Image.open(file) as image:
+        width, height = image.size
+    camera = PinholeCamera.from_hfov(width, height, math.radians(view["hfov"]))
+    attitude = Attitude(compass_to_yaw(view["yaw"]), math.radians(view["pitch"]), math.radians(view["roll"]))
+    return ground_to_frame(camera, attitude, view["height"])[:, 2]
 
 
 def read_outlines(path: Path) -> list[Outline]:

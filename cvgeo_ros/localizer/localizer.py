@@ -159,6 +159,7 @@ class Localizer:
             placement.votes,
             to_tensor(moved),
             placement.window.void,
+            to_tensor(placement.rectified.lean(cells)),
         )
         origin = np.tile(np.asarray(placement.window.origin, np.float64), 2)
         corners = answer.boxes.corners()[0].double().cpu().numpy() + origin

@@ -31,6 +31,7 @@ class Rectified:
         zoom: raster pixels of the tile along one of this raster, a power of two.
         to_frame: (3, 3) raster pixels to frame pixels.
         nadir: (2,) raster pixel of the point below the camera; may lie outside.
+        height: of the camera, metres.
     """
 
     image: NDArray[np.uint8]
@@ -39,6 +40,7 @@ class Rectified:
     zoom: int
     to_frame: NDArray[np.float64]
     nadir: NDArray[np.float64]
+    height: float
 
     def mask(self) -> NDArray[np.float32]:
         """(h / 8, w / 8) 1 where a cell shows nothing but the frame."""
@@ -49,6 +51,10 @@ class Rectified:
     def cells(self, clicks: NDArray[np.float64]) -> NDArray[np.float64]:
         """Frame pixels (N, 2) to raster cells (N, 2)."""
         return project(np.linalg.inv(self.to_frame), clicks) / STRIDE
+
+    def lean(self, cells: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where a metre of height puts what is seen at raster cells (N, 2): (N, 2) cells, see net.consensus."""
+        return (self.nadir / STRIDE - cells) / self.height
 
 
 def lay_down(
@@ -99,7 +105,7 @@ def lay_down(
         raise CalibrationError("the frame shows no ground at this attitude and height; check pitch and rel_alt")
     gsd = float(np.sqrt(abs(np.linalg.det(axes)))) * zoom
     nadir = np.asarray(np.linalg.inv(to_ground)[:2, 2], np.float64)
-    return Rectified(image, valid, gsd, zoom, to_frame @ to_ground, nadir)
+    return Rectified(image, valid, gsd, zoom, to_frame @ to_ground, nadir, height)
 
 
 def _within(ground: NDArray[np.float64], reach: float, clicks: NDArray[np.float64]) -> NDArray[np.float64]:

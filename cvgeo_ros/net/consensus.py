@@ -13,6 +13,8 @@ from torch import Tensor
 
 MATCHES = 1200
 """Cells of a frame that are matched for an alignment, at most."""
+HEIGHTS = (4.0, 8.0, 13.0, 20.0)
+"""Heights that a clicked point may have above the ground, metres; the votes' own width bridges the gaps."""
 
 
 class Votes(NamedTuple):
@@ -124,6 +126,21 @@ def spread(votes: Votes, clicks: Tensor, size: tuple[int, int]) -> Tensor:
     z = votes.z.clamp(min=-10.0).unsqueeze(1).expand(-1, number, -1, -1).reshape(batch * number, 1, height, width)
     out = F.grid_sample(z, grid.reshape(batch * number, *size, 2), padding_mode="border", align_corners=False)
     return out.reshape(batch, number, *size)
+
+
+def spread_raised(votes: Votes, clicks: Tensor, lean: Tensor, size: tuple[int, int]) -> Tensor:
+    """As `spread`, for clicks on top of something: the best vote over `HEIGHTS`.
+
+    A frame laid on the ground shows what stands h metres high displaced away from the point below the camera, by h
+    times its distance from there over the camera's height.
+
+    Args:
+        votes, clicks, size: as for `spread`.
+        lean: (B, N, 2) where a metre of height puts the click's true place, cells: towards the point below the camera,
+            by its distance over the camera's height. Zero where it is unknown.
+    """
+    maps = [spread(votes, clicks + height * lean, size) for height in HEIGHTS]
+    return torch.stack(maps).amax(0)
 
 
 class Alignment(NamedTuple):

@@ -31,24 +31,37 @@ class BoxHead(nn.Module):
 
     The heat map says where the clicked point lies; from the tile's context there, and from the prompt, which says what
     was clicked, the head gives the offset to the box's centre and its size (SMGeo's targets: any cell of an object
-    answers with the object's box). Only the places found are evaluated, so a click costs one row of a matrix product.
+    answers with the object's box). A second look, at a grid of places over that box, corrects its four sides. Only the
+    places found are evaluated, so a click costs a few rows of a matrix product.
     """
 
-    def __init__(self, match_dim: int, context_dim: int, hidden: int = 128) -> None:
+    looks = 5
+    """Places along each side of the box that the second look reads."""
+    margin = 1.4
+    """Width of that grid over the box's: its outer places lie beyond the sides."""
+
+    def __init__(self, match_dim: int, context_dim: int, hidden: int = 128, seen: int = 32) -> None:
         super().__init__()
         self.place = nn.Linear(context_dim, hidden)
         self.prompt = nn.Linear(match_dim, hidden)
         self.layers = nn.Sequential(
             nn.LayerNorm(hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, 5)
         )
-        last = self.layers[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.trunc_normal_(last.weight, std=0.01)
-        with torch.no_grad():
-            last.bias.copy_(torch.tensor([0.0, 0.0, 1.6, 1.6, 0.0]))  # a box of 5 cells, the size of a house
+        self.reduce = nn.Linear(context_dim, seen)
+        self.size = nn.Linear(2, hidden)
+        self.look = nn.Linear(seen * self.looks**2, hidden)
+        self.correct = nn.Sequential(
+            nn.LayerNorm(hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, 5)
+        )
+        for layers, bias in ((self.layers, [0.0, 0.0, 1.6, 1.6, 0.0]), (self.correct, [0.0] * 5)):
+            last = layers[-1]
+            assert isinstance(last, nn.Linear)
+            nn.init.trunc_normal_(last.weight, std=0.01)
+            with torch.no_grad():
+                last.bias.copy_(torch.tensor(bias))  # a box of 5 cells, the size of a house, that stays as it is
 
-    def forward(self, context: Tensor, prompts: Tensor, places: Tensor) -> Boxes:
-        """Boxes at given places.
+    def forward(self, context: Tensor, prompts: Tensor, places: Tensor) -> tuple[Boxes, Boxes]:
+        """Boxes at given places: those of the first look, and the final ones.
 
         Args:
             context: (B, C, h, w) context of the tile.
@@ -57,8 +70,20 @@ class BoxHead(nn.Module):
         """
         x = self.place(sample(context, places)) + self.prompt(prompts)
         offset, log_size, quality = self.layers(x).float().split([2, 2, 1], dim=-1)
-        size = log_size.clamp(-2.0, 5.0).exp()
-        return Boxes(places + offset, size, quality.squeeze(-1))
+        first = Boxes(places + offset, log_size.clamp(-2.0, 5.0).exp(), quality.squeeze(-1))
+        return first, self._second_look(context, x, first)
+
+    def _second_look(self, context: Tensor, x: Tensor, first: Boxes) -> Boxes:
+        """Shift and stretch the box by what is seen across it; the first look is not taught through the grid."""
+        centre, size = first.centre.detach(), first.size.detach()
+        batch, number = centre.shape[:2]
+        steps = (torch.arange(self.looks, device=centre.device) / (self.looks - 1) - 0.5) * self.margin
+        grid = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), -1).reshape(-1, 2)
+        places = centre[:, :, None] + grid * size[:, :, None]
+        seen = self.reduce(sample(context, places.flatten(1, 2))).reshape(batch, number, -1)
+        y = self.look(seen) + self.size(size.log()) + x
+        shift, stretch, quality = self.correct(y).float().split([2, 2, 1], dim=-1)
+        return Boxes(centre + shift * size, size * stretch.clamp(-1.5, 1.5).exp(), quality.squeeze(-1))
 
 
 class Peak(NamedTuple):

@@ -78,6 +78,7 @@ class CrossViewLocator(nn.Module):
         votes: consensus.Votes,
         moved: Tensor | None = None,
         void: Tensor | None = None,
+        lean: Tensor | None = None,
     ) -> Answer:
         """Locate clicks.
 
@@ -89,16 +90,25 @@ class CrossViewLocator(nn.Module):
             moved: (B, N, 2) the clicks after a fitted correction, still in frame cells; the consensus is read there,
                 while the prompt is read at the click itself.
             void: (B, h, w) bool, tile cells without imagery, never an answer.
+            lean: (B, N, 2) what a metre of height does to a click, see `consensus.spread_raised`; None: nothing.
         """
         prompts = self.prompt(frame.match, frame.context, clicks)
-        prior = consensus.spread(votes, clicks if moved is None else moved, (tile.match.shape[2], tile.match.shape[3]))
+        prior = self.prior(votes, clicks if moved is None else moved, lean, (tile.match.shape[2], tile.match.shape[3]))
         heat = self.fusion(prompts, tile.match, tile.gated, prior)
         if void is not None:
             heat = heat.masked_fill(void[:, None], -1e4)
         peak = find_peak(heat)
-        boxes = self.box_head(tile.context, prompts, peak.place)
-        score = self.score(prompts, tile, votes, prior, peak, boxes)
+        _, boxes = self.box_head(tile.context, prompts, peak.place)
+        score = self.score(prompts, tile, votes, prior[:, :, 1], peak, boxes)
         return Answer(heat, peak, boxes, score, prompts)
+
+    @staticmethod
+    def prior(votes: consensus.Votes, clicks: Tensor, lean: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """(B, N, 2, h, w) what the frame says of each click's place: were it on the ground, and at any height."""
+        ground = consensus.spread(votes, clicks, size)
+        if lean is None:
+            return torch.stack([ground, ground], 2)
+        return torch.stack([ground, torch.maximum(ground, consensus.spread_raised(votes, clicks, lean, size))], 2)
 
     def score(
         self, prompts: Tensor, tile: TileFeatures, votes: consensus.Votes, prior: Tensor, peak: Peak, boxes: Boxes

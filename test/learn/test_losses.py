@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from cvgeo_ros.learn.losses import LossWeights, Objective, generalized_iou, project, soft_cross_entropy
+from cvgeo_ros.learn.losses import (
+    LossWeights,
+    Objective,
+    cell_centres,
+    generalized_iou,
+    project,
+    soft_cross_entropy,
+)
 from cvgeo_ros.net import CrossViewLocator, NetConfig
 
 
@@ -41,6 +48,8 @@ def test_every_part_is_finite_and_teaches(small_config: NetConfig, objects: bool
         "gsd": torch.full((2,), 0.3),
         "mask": torch.ones(2, 8, 8, dtype=torch.bool),
         "to_tile": torch.eye(3).expand(2, 3, 3).clone(),
+        "cells": (cell_centres(8, 8) * 8).expand(2, 64, 2).where(torch.arange(64)[:, None] > 5, math.nan),
+        "lean": torch.rand(2, 4, 2),
         "clicks": torch.rand(2, 4, 2) * 60,
         "targets": torch.rand(2, 4, 2) * 120,
         "boxes": boxes.expand(2, 4, 4).clone(),
@@ -50,5 +59,20 @@ def test_every_part_is_finite_and_teaches(small_config: NetConfig, objects: bool
     assert total.isfinite() and all(value.isfinite() for value in watch.values())
     gradients = [p.grad for p in objective.parameters() if p.grad is not None]
     assert all(g.isfinite().all() for g in gradients)
-    place = objective.model.box_head.layers[-1].weight.grad
-    assert (place is not None and bool(place[:4].abs().sum() > 0)) is objects
+    for layers in (objective.model.box_head.layers, objective.model.box_head.correct):
+        gradient = layers[-1].weight.grad
+        assert (gradient is not None and bool(gradient[:4].abs().sum() > 0)) is objects
+
+
+def test_objects_that_look_alike_are_driven_apart(small_config: NetConfig) -> None:
+    torch.manual_seed(0)
+    objective = Objective(CrossViewLocator(small_config), LossWeights())
+    match = torch.nn.functional.normalize(torch.randn(1, 16, 12, 12), dim=1)
+    places = torch.tensor([[[2.5, 2.5], [9.5, 9.5]]])
+    alike = match[:, :, 2, 2][:, None].expand(1, 2, 16)
+    different = torch.stack([match[0, :, 2, 2], match[0, :, 9, 9]])[None]
+    assert objective._apart(alike, match, places) > objective._apart(different, match, places) + 0.05
+    clicked_twice = torch.cat([places[:, :1], places[:, :1] + 0.5, places[:, 1:]], 1)
+    same = torch.cat([alike[:, :1], alike[:, :1], different[:, 1:]], 1)
+    other = torch.cat([alike[:, :1], different[:, 1:], different[:, 1:]], 1)
+    assert objective._apart(same, match, clicked_twice) < objective._apart(other, match, clicked_twice)

@@ -8,7 +8,8 @@ import pytest
 
 from cvgeo_ros.geo import project
 from cvgeo_ros.learn.pairs import PairConfig, Pairs
-from cvgeo_ros.learn.sources import Source, real_sources
+from cvgeo_ros.learn.scenes.dataset import Options, write_world
+from cvgeo_ros.learn.sources import Source, real_sources, rendered_sources
 from cvgeo_ros.learn.warping import warp
 
 
@@ -87,6 +88,27 @@ def test_images_are_kept_within_bounds(photograph: Source, tmp_path: Path, monke
         assert pairs._read(tmp_path / f"{k}.png", 1.0)[0, 0, 0] == k
     assert list(pairs.images) == [tmp_path / "3.png"] and pairs.kept == 2700
     assert pairs._read(tmp_path / "0.png", 1.0)[0, 0, 0] == 0, "read anew"
+
+
+def test_cells_and_clicks_of_rendered_frames_follow_what_stands_on_the_ground(tmp_path: Path) -> None:
+    write_world(tmp_path, 7, Options(views=1, extent=330.0, resolution=0.3))
+    (source,) = rendered_sources(tmp_path)
+    pairs, rng = Pairs([], [source], 1.0, PairConfig(perspective=0.0), seed=0), np.random.default_rng(0)
+    heights: list[float] = []
+    for _ in range(60):
+        if (pair := pairs.draw(source, rng)) is None:
+            continue
+        ground = project(pair["to_tile"].double().numpy(), pair["clicks"].double().numpy())
+        displaced, lean = pair["targets"].numpy() - ground, pair["lean"].numpy()
+        leaning = np.linalg.norm(lean, axis=1) > 0.3
+        heights += list(((displaced * lean).sum(1) / (lean**2).sum(1))[leaning])
+        cells, shown = pair["cells"].numpy(), np.isfinite(pair["cells"].numpy()).all(1)
+        v, u = np.mgrid[0:16, 0:16] * 8 + 4.0
+        at_ground = project(pair["to_tile"].double().numpy(), np.stack([u, v], -1).reshape(-1, 2))
+        off = np.linalg.norm(cells - at_ground, axis=1)[shown]
+        assert off.max() < 120 and np.median(off) < 12
+    assert len(heights) > 20 and min(heights) > -8
+    assert 3 < np.percentile(heights, 85) < 25, "roofs lie towards the point below the camera by their height"
 
 
 def test_real_sources_find_outlines_by_name(tmp_path: Path) -> None:

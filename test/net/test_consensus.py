@@ -133,3 +133,15 @@ def test_no_alignment_where_frame_and_tile_hardly_overlap() -> None:
     tile = field(8, 30, 30)[0]
     assert consensus.align(tile[:, :10, :10], torch.ones(10, 10), tile, torch.tensor([100.0, 0.0])) is None
     assert consensus.align(tile[:, :10, :10], torch.zeros(10, 10), tile, torch.tensor([0.0, 0.0])) is None
+
+
+def test_clicks_on_roofs_are_looked_for_towards_the_point_below_the_camera() -> None:
+    tile = field(16, 40, 44)
+    votes = consensus.correlate(tile[..., 8:24, 10:30], torch.ones(1, 16, 20), tile)
+    click, lean = torch.tensor([[[6.5, 7.5]]]), torch.tensor([[[0.25, -0.5]]])
+    raised = consensus.spread_raised(votes, click, lean, (40, 44))[0, 0]
+    for height in consensus.HEIGHTS[:3]:
+        x, y = 10 + 6.5 + 0.25 * height, 8 + 7.5 - 0.5 * height
+        near = raised[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2].max()
+        assert near > 0.6 * votes.z.max(), height
+    assert raised[20, 12] < 0.4 * votes.z.max(), "on the other side"

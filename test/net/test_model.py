@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cvgeo_ros.learn.losses import LossWeights, Objective
+from cvgeo_ros.learn.losses import LossWeights, Objective, cell_centres
 from cvgeo_ros.net import CONFIGS, CrossViewLocator, View, consensus
 from cvgeo_ros.net.encoder import Encoder
 from cvgeo_ros.net.model import Answer
@@ -138,6 +138,8 @@ def test_gradient_reaches_every_part(small: CrossViewLocator) -> None:
         "clicks": torch.rand(4, 5, 2) * 48 + 8,
     }
     batch["targets"] = batch["clicks"] + torch.tensor([24.0, 16.0])
+    batch["cells"] = cell_centres(8, 8).expand(4, 64, 2) * 8 + torch.tensor([24.0, 16.0])
+    batch["lean"] = torch.rand(4, 5, 2)
     batch["boxes"] = torch.cat([batch["targets"] - 12, batch["targets"] + 10], -1)
     loss, _ = objective(batch)
     loss.backward()
@@ -172,8 +174,25 @@ def test_box_is_read_from_the_tile_at_the_place_found(small: CrossViewLocator) -
     prompts, places = torch.nn.functional.normalize(torch.randn(1, 1, 16), dim=-1), torch.tensor([[[5.5, 5.5]]])
     context = torch.randn(1, 16, 12, 12)
     before = small.box_head(context, prompts, places)
-    far, near = context.clone(), context.clone()
-    far[..., 10, 10] += 1
+    far, near, beside = context.clone(), context.clone(), context.clone()
+    far[..., 11, 11] += 1
     near[..., 5, 5] += 1
-    assert torch.equal(before.corners(), small.box_head(far, prompts, places).corners())
-    assert not torch.allclose(before.corners(), small.box_head(near, prompts, places).corners())
+    beside[..., 3, 5] += 1  # within the first box, but not where it was read
+    for look, moves in ((0, False), (1, True)):
+        corners = before[look].corners()
+        assert torch.equal(corners, small.box_head(far, prompts, places)[look].corners())
+        assert not torch.allclose(corners, small.box_head(near, prompts, places)[look].corners())
+        assert torch.equal(corners, small.box_head(beside, prompts, places)[look].corners()) is not moves
+
+
+@torch.inference_mode()
+def test_a_roof_may_lie_away_from_where_the_ground_would(small: CrossViewLocator) -> None:
+    features, _ = small.encode_frame(scene()[..., 16:80, 24:88], GSD)
+    tile, _ = small.encode_tile(scene(), GSD)
+    votes = consensus.correlate(features.match, torch.ones(1, 8, 8), tile.match)
+    click, lean = torch.tensor([[[4.5, 4.5]]]), torch.tensor([[[0.5, 0.0]]])
+    without, ground = (small.prior(votes, click, towards, (20, 20))[0, 0] for towards in (None, torch.zeros(1, 1, 2)))
+    raised = small.prior(votes, click, lean, (20, 20))[0, 0]
+    assert torch.equal(without[0], without[1]) and torch.equal(ground[0], ground[1])
+    torch.testing.assert_close(raised[0], without[0])
+    assert (raised[1] >= raised[0]).all() and raised[1, 6, 11] > raised[0, 6, 11]
