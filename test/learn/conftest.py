@@ -1,12 +1,17 @@
-"""A small rendered world for whoever learns or evaluates."""
+"""What learning and evaluation are tested on: a small rendered world, and a training that ends in seconds."""
 
 import json
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from cvgeo_ros.learn.pairs import PairConfig
 from cvgeo_ros.learn.pairsets import PairObject, PairSample
 from cvgeo_ros.learn.scenes.dataset import Options, write_world
-from cvgeo_ros.net import View
+from cvgeo_ros.learn.training import TrainConfig
+from cvgeo_ros.net import CONFIGS, NetConfig, View
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +40,28 @@ def rendered_pairs(tmp_path_factory: pytest.TempPathFactory) -> list[PairSample]
         )
         for view in world["views"]
     ]
+
+
+@pytest.fixture
+def train_config(tmp_path: Path, small_config: NetConfig, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
+    """Four photographs of noise and a network of the same code as the shipped sizes."""
+    monkeypatch.setitem(CONFIGS, "small", small_config)
+    folder = tmp_path / "real" / "tartu" / "train"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for k in range(4):
+        coarse = rng.integers(0, 255, (40, 40, 3), np.uint8)
+        cv2.imwrite(str(folder / f"{k}.jpg"), cv2.resize(coarse, (500, 500), interpolation=cv2.INTER_CUBIC))
+    return TrainConfig(
+        "small",
+        tmp_path / "real",
+        steps=8,
+        batch=2,
+        warmup=2,
+        device="cpu",
+        workers=0,
+        threads=1,
+        save_every=4,
+        tensorboard=False,
+        pairs=PairConfig(query_size=64, tile_size=128, clicks=4),
+    )
