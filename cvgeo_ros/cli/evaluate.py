@@ -1,6 +1,7 @@
-"""``cvgeo evaluate``: figures of merit on a scene with truth."""
+"""``cvgeo evaluate``: figures of merit on scenes and data sets with truth."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -8,93 +9,159 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
-    from cvgeo_ros.learn.metrics import Figures, Located
+    from cvgeo_ros.learn.metrics import Located
+    from cvgeo_ros.learn.report import Table
 
 RECORD = ("frame", "id", "bbox", "score", "latitude", "longitude", "position_std")
 """What is written of an object's answer."""
 
 
 def evaluate(
-    scene: Annotated[Path, typer.Argument(help="Folder of the scene.")],
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", help="Folder of a scene, or of several scenes' folders, or root of a data set."),
+    ],
+    dataset: Annotated[
+        Literal["scene", "folder", "cvogl"],
+        typer.Option(help="What lies there: scenes, image pairs listed in a pairs.json, or CVOGL."),
+    ] = "scene",
     protocol: Annotated[
-        Literal["prior", "wide", "blind"],
+        Literal["prior", "wide", "blind"] | None,
         typer.Option(
-            help="What the localizer is told: the camera's place within 75 m, heading, altitude and pitch; all but the "
-            "place; or nothing."
+            help="What the localizer is told of a scene's frames: the camera's place within 75 m, heading, altitude "
+            r"and pitch; all but the place; or nothing. \[default: prior; with --elsewhere wide]",
         ),
-    ] = "prior",
-    seed: Annotated[int, typer.Option(help="Seed of the errors put on the hints.")] = 0,
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the errors put on hints and clicks.")] = 0,
     model: Annotated[str, typer.Option(help="Name of a shipped model, or a .safetensors file.")] = "nano",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    method: Annotated[
+        Literal["ours", "direct", "sift"],
+        typer.Option(help="On pairs: the localizer as it flies, its network alone, or SIFT with MAGSAC."),
+    ] = "ours",
+    consensus: Annotated[
+        bool,
+        typer.Option(
+            "--consensus",
+            help="With --method direct: let the whole query vote, where it has the tile's heading and scale.",
+        ),
+    ] = False,
+    subset: Annotated[Literal["drone", "ground"], typer.Option(help="Of CVOGL.")] = "drone",
+    split: Annotated[Literal["val", "test"], typer.Option(help="Of CVOGL.")] = "test",
+    click_noise: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            metavar="PX",
+            help="Move every click by Gaussian noise with this standard deviation in u and in v, px of the frame; "
+            "clicks stay inside it.",
+        ),
+    ] = 0.0,
+    elsewhere: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MAP", help="Hold a scene's frames against the map of another place: how many answers score high?"
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help=r"With --elsewhere: the score above which an answer counts. \[default: 0.5]"
+        ),
+    ] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write one record an object to this JSON file.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write figures, charts and pictures of the best and worst frames there."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Locate every object of a scene and compare with the truth, over all objects and over those of quality A."""
+    """Locate every object of scenes or image pairs and compare with the truth."""
+    check_options(dataset, protocol, elsewhere, threshold)
     from rich.console import Console
     from rich.progress import Progress
 
-    from cvgeo_ros.learn.evaluation import Protocol, evaluate_scene
-    from cvgeo_ros.learn.metrics import summarize
-    from cvgeo_ros.localizer import Localizer
-    from cvgeo_ros.scene import Scene
+    from cvgeo_ros.learn import report as reports
+    from cvgeo_ros.learn.evaluation import Protocol
+    from cvgeo_ros.learn.metrics import THRESHOLD
+    from cvgeo_ros.learn.tasks import PairsTask, SceneTask
 
-    loaded = Scene.load(scene)
-    localizer = Localizer.load(model, device)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("frames", total=len(loaded.frames))
-        located = evaluate_scene(
-            localizer, loaded, Protocol(protocol), seed, lambda done, _: progress.update(task, completed=done)
-        )
-    if predictions is not None:
-        predictions.parent.mkdir(parents=True, exist_ok=True)
-        records = ",\n".join(json.dumps(record_of(item)) for item in located)
-        predictions.write_text(f"[\n{records}\n]\n")
-    best = [item for item in located if item.quality == "A"]
-    figures = {"all": summarize(located), "A": summarize(best) if best else None}
-    if as_json:
-        told = {"scene": loaded.name, "protocol": protocol, "seed": seed, "model": model}
-        typer.echo(json.dumps({**told, **{key: value and value.to_dict() for key, value in figures.items()}}, indent=1))
+    task: SceneTask | PairsTask
+    if dataset == "scene":
+        granted = Protocol(protocol or ("prior" if elsewhere is None else "wide"))
+        task = SceneTask(path, granted, seed, model, device, click_noise, elsewhere)
     else:
-        Console().print(table_of(figures, f"{loaded.name}, protocol {protocol}, seed {seed}, model {model}"))
+        task = PairsTask(path, dataset, subset, split, method, consensus, seed, model, device, click_noise)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        row = progress.add_task("frames", total=None)
+        found = task.run(lambda done, total: progress.update(row, completed=done, total=total))
+    if predictions is not None:
+        write_predictions(predictions, found.located)
+    title = described(found.told)
+    if elsewhere is None:
+        figures, tables = reports.document(found.told, found.located), reports.tables_of(found.told, found.located)
+        if report is not None:
+            reports.write_report(report, title, found.told, found.located, found.shots)
+    else:
+        limit = THRESHOLD if threshold is None else threshold
+        figures = reports.lost_document(found.told, found.located, limit)
+        tables = [reports.lost_table(figures)]
+        if report is not None:
+            reports.write_lost_report(report, title, found.told, found.located, found.shots, limit)
+    if as_json:
+        typer.echo(json.dumps(figures, indent=1))
+    else:
+        for index, table in enumerate(tables):
+            Console().print(rich_table(table, "" if index else title))
 
 
-def record_of(item: "Located") -> dict[str, Any]:
-    """Return what is written of one object."""
-    fields = asdict(item)
-    return {key: fields[key] for key in RECORD}
+def check_options(dataset: str, protocol: str | None, elsewhere: Path | None, threshold: float | None) -> None:
+    """Refuse options that say nothing together."""
+    if dataset != "scene" and (protocol or elsewhere):
+        name = "--protocol" if protocol else "--elsewhere"
+        raise typer.BadParameter(f"goes with scenes, not with --dataset {dataset}", param_hint=name)
+    if elsewhere is not None and protocol == "prior":
+        raise typer.BadParameter(
+            "a frame's position lies off the map of another place: wide or blind", param_hint="--protocol"
+        )
+    if threshold is not None and elsewhere is None:
+        raise typer.BadParameter("goes with --elsewhere", param_hint="--threshold")
 
 
-def table_of(figures: "dict[str, Figures | None]", title: str) -> "Table":
-    """Return figures side by side."""
+def write_predictions(path: Path, located: "Sequence[Located]") -> None:
+    """Write a JSON list with a record an object, which names the scene where there are several."""
+    from cvgeo_ros.learn.report import finite
+
+    keys = RECORD if len({item.scene for item in located}) == 1 else ("scene", *RECORD)
+    rows = [asdict(item) for item in located]
+    records = ",\n".join(json.dumps(finite({key: row[key] for key in keys})) for row in rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"[\n{records}\n]\n")
+
+
+def described(told: dict[str, Any]) -> str:
+    """One line that names what was evaluated."""
+    (_, name), *rest = told.items()
+    return ", ".join([str(name), *(f"{key.replace('_', ' ')} {text}" for key, text in rest)])
+
+
+def rich_table(table: "Table", title: str) -> "RichTable":
+    """A table for the terminal."""
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
-    def share(value: float) -> str:
-        return f"{100 * value:.1f} %"
-
-    rows = (
-        ("objects in frames", lambda f: f"{f.objects} in {f.frames}"),
-        ("acc@0.25", lambda f: share(f.acc_25)),
-        ("acc@0.5", lambda f: share(f.acc_50)),
-        ("mIoU", lambda f: share(f.miou)),
-        ("median error", lambda f: f"{f.error_median:.2f} m"),
-        ("within 5 m", lambda f: share(f.within_5m)),
-        ("within 10 m", lambda f: share(f.within_10m)),
-        ("accI@0.25", lambda f: share(f.acci_25)),
-        ("accI@0.5", lambda f: share(f.acci_50)),
-        ("within 1 sigma (39 % if honest)", lambda f: share(f.within_1_sigma)),
-        ("within 2 sigma (86 % if honest)", lambda f: share(f.within_2_sigma)),
-        ("median latency of a frame", lambda f: f"{1e3 * f.latency_median:.0f} ms"),
+    sheet = RichTable(
+        title=title or None,
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
-    known = {key: value for key, value in figures.items() if value is not None}
-    sheet = Table(
-        title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    sheet.add_column("")
-    for key in known:
-        sheet.add_column("all objects" if key == "all" else f"quality {key}", justify="right")
-    for name, text in rows:
-        sheet.add_row(name, *(text(value) for value in known.values()))
+    for index, heading in enumerate(table.header):
+        sheet.add_column(heading, justify="right" if index else "left")
+    for row in table.rows:
+        sheet.add_row(*row)
     return sheet

@@ -11,7 +11,7 @@ from rasterio.transform import from_origin
 
 from cvgeo_ros.errors import ClickError, SceneError
 from cvgeo_ros.geo import compass_to_yaw, distance
-from cvgeo_ros.learn.evaluation import Protocol, evaluate_scene, make_prior
+from cvgeo_ros.learn.evaluation import Protocol, evaluate_scene, find_scenes, make_prior
 from cvgeo_ros.localizer import Localizer
 from cvgeo_ros.scene import FrameRecord, Scene, SceneObject
 
@@ -78,3 +78,25 @@ def test_a_click_that_is_refused_is_a_miss_and_spoils_no_other(tmp_path: Path) -
 def test_a_scene_of_which_every_click_is_refused_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ClickError, match="horizon"):
         evaluate_scene(Localizer.load("nano", "cpu"), oblique_scene(tmp_path, [(80.0, 5.0)]), Protocol.WIDE)
+
+
+def test_on_the_map_of_another_place_no_answer_is_right(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir(), (tmp_path / "there").mkdir()
+    scene = oblique_scene(tmp_path / "here", [(80.0, 80.0)])
+    other = oblique_scene(tmp_path / "there", [])
+    localizer = Localizer.load("nano", "cpu")
+    (item,) = evaluate_scene(localizer, scene, Protocol.WIDE, elsewhere=other.map)
+    assert item.error == math.inf and all(math.isnan(edge) for edge in item.truth)
+    assert 0 < item.score < 0.5
+    with pytest.raises(SceneError, match="map of the scene itself"):
+        evaluate_scene(localizer, scene, Protocol.WIDE, elsewhere=scene.map)
+
+
+def test_a_folder_of_scenes_is_read_by_its_folders_names(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        oblique_scene(tmp_path / "set" / name, [(80.0, 80.0)]).write()
+    assert [scene.name for scene in find_scenes(tmp_path / "set")] == ["a", "b"]
+    assert [scene.name for scene in find_scenes(tmp_path / "set" / "b")] == ["oblique"]
+    with pytest.raises(SceneError, match=r"scene\.json: no such file"):
+        find_scenes(tmp_path)

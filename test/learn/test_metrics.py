@@ -1,10 +1,11 @@
 """Figures of merit against cases worked out by hand."""
 
+import math
 from dataclasses import replace
 
 import pytest
 
-from cvgeo_ros.learn.metrics import Located, iou, summarize
+from cvgeo_ros.learn.metrics import Located, by_count, iou, right, summarize
 
 BASE = Located("f1", "a", (0, 0, 10, 10), (0, 0, 10, 10), 0.0, 0.9, 2.0, 50.0, 8.0, "A", 0.2)
 
@@ -41,3 +42,35 @@ def test_sigma_shares_and_latency() -> None:
     assert figures.within_1_sigma == pytest.approx(1 / 3)
     assert figures.within_2_sigma == pytest.approx(2 / 3)
     assert figures.latency_median == pytest.approx(0.2)
+
+
+def test_frames_of_two_scenes_may_share_a_name() -> None:
+    wrong = replace(BASE, scene="b", bbox=(100.0, 100.0, 110.0, 110.0), latency=0.4)
+    figures = summarize([replace(BASE, scene="a"), wrong])
+    assert (figures.frames, figures.acci_25) == (2, 0.5)
+    assert figures.latency_median == pytest.approx(0.3)
+
+
+def test_groups_by_the_number_of_targets() -> None:
+    located = [
+        replace(BASE, frame=f"f{count}", id=str(k), scene=scene)
+        for scene in ("a", "b")
+        for count in (1, 3, 4, 6, 7, 12)
+        for k in range(count)
+    ]
+    groups = by_count(located)
+    assert {name: len(members) for name, members in groups.items()} == {"N <= 3": 8, "4 to 6": 20, "> 6": 38}
+    assert summarize(groups["> 6"]).frames == 4
+    assert list(by_count([BASE])) == ["N <= 3"]
+
+
+def test_what_is_unknown_in_metres_stays_out_and_a_missing_answer_counts() -> None:
+    located = [BASE, replace(BASE, id="b", error=math.nan), replace(BASE, id="c", error=math.inf, score=0.0)]
+    figures = summarize(located)
+    assert (figures.within_5m, figures.within_1_sigma, figures.acc_25) == (0.5, 0.5, 1.0)
+    assert figures.error_median == math.inf
+    assert figures.to_dict()["error_median"] is None
+    assert math.isnan(summarize(located[1:2]).within_5m)
+    assert right([BASE, replace(BASE, error=5.0), replace(BASE, error=5.1), *located[1:]]).tolist() == [
+        True, True, False, False, False,
+    ]  # fmt: skip

@@ -1,0 +1,156 @@
+"""Charts of a report, drawn on white: how far scores and sigmas can be trusted, and the distribution of errors."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...draw import canvas
+from ..calibration import calibration_error, coverage, honest_coverage, reliability
+
+SIZE = (1120, 760)
+"""Width and height of a chart, px; shown at half of it."""
+WHITE: canvas.Colour = (255, 255, 255)
+INK: canvas.Colour = (32, 38, 46)
+FAINT: canvas.Colour = (112, 120, 130)
+GRID: canvas.Colour = (224, 228, 232)
+MEASURED: canvas.Colour = (24, 100, 200)
+BARS: canvas.Colour = (196, 214, 240)
+IDEAL: canvas.Colour = (214, 96, 20)
+_TEXT = 24
+_LEFT, _RIGHT, _TOP, _BOTTOM = 90, 40, 120, 92
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis: the values at its ends, those that are marked with their texts, and a label."""
+
+    low: float
+    high: float
+    ticks: Sequence[tuple[float, str]]
+    label: str = ""
+
+
+def shares(label: str = "") -> Axis:
+    """An axis of shares in 0..1, marked in per cent."""
+    return Axis(0.0, 1.0, [(step / 5, f"{20 * step} %") for step in range(6)], label)
+
+
+class Chart:
+    """Axes with a title; what is drawn is given in the axes' units."""
+
+    def __init__(self, title: str, x: Axis, y: Axis) -> None:
+        self.x, self.y = x, y
+        self.image = np.full((SIZE[1], SIZE[0], 3), WHITE, np.uint8)
+        self._legend = float(_LEFT)
+        canvas.text(self.image, (_LEFT, 34), title, 30, INK, "lm")
+        for value, text in x.ticks:
+            u = self.at((value, y.low))[0]
+            canvas.line(self.image, (u, _TOP), (u, SIZE[1] - _BOTTOM), GRID, 2)
+            canvas.text(self.image, (u, SIZE[1] - _BOTTOM + 24), text, _TEXT, FAINT, "mm")
+        for value, text in y.ticks:
+            v = self.at((x.low, value))[1]
+            canvas.line(self.image, (_LEFT, v), (SIZE[0] - _RIGHT, v), GRID, 2)
+            canvas.text(self.image, (_LEFT - 12, v), text, _TEXT, FAINT, "rm")
+        canvas.text(self.image, (SIZE[0] - _RIGHT, SIZE[1] - 28), x.label, _TEXT, INK, "rm")
+
+    def at(self, point: tuple[float, float]) -> tuple[float, float]:
+        """Pixel of a point."""
+        right = (point[0] - self.x.low) / (self.x.high - self.x.low)
+        up = (point[1] - self.y.low) / (self.y.high - self.y.low)
+        return _LEFT + right * (SIZE[0] - _LEFT - _RIGHT), SIZE[1] - _BOTTOM - up * (SIZE[1] - _TOP - _BOTTOM)
+
+    def legend(self, text: str, ink: canvas.Colour) -> None:
+        """Name what is drawn in a colour; entries follow each other above the axes."""
+        canvas.line(self.image, (self._legend, 82), (self._legend + 34, 82), ink, 7)
+        canvas.text(self.image, (self._legend + 46, 82), text, _TEXT, INK, "lm")
+        self._legend += 46 + canvas.text_size(text, _TEXT)[0] + 40
+
+    def bar(self, low: float, high: float, value: float) -> None:
+        """Fill a bar from the foot of the axes."""
+        (left, bottom), (right, top) = self.at((low, self.y.low)), self.at((high, value))
+        canvas.panel(self.image, (left + 3, top, right - 3, bottom), 1.0, BARS)
+
+    def curve(self, x: ArrayLike, y: ArrayLike, ink: canvas.Colour) -> None:
+        """Join points (N,)."""
+        points = [self.at((float(a), float(b))) for a, b in zip(np.asarray(x), np.asarray(y), strict=True)]
+        for start, end in pairwise(points):
+            canvas.line(self.image, start, end, ink, 5)
+
+    def points(self, x: ArrayLike, y: ArrayLike, ink: canvas.Colour) -> None:
+        """Mark points (N,)."""
+        for a, b in zip(np.asarray(x), np.asarray(y), strict=True):
+            u, v = self.at((float(a), float(b)))
+            canvas.disc(self.image, u, v, 12, WHITE)
+            canvas.disc(self.image, u, v, 9, ink)
+
+    def note(self, x: float, text: str) -> None:
+        """Write at the foot of the axes."""
+        u, v = self.at((x, self.y.low))
+        canvas.text(self.image, (u, v - 34), text, 20, FAINT, "mm")
+
+
+def reliability_diagram(scores: ArrayLike, hits: ArrayLike) -> canvas.Picture:
+    """Share of right answers by score, with the number of answers of each bin; the diagonal is an honest score."""
+    bins = reliability(scores, hits)
+    chart = Chart(
+        f"Score against share of right answers, expected calibration error {100 * calibration_error(bins):.1f} %",
+        shares("score"),
+        shares(),
+    )
+    for item in bins:
+        chart.bar(item.low, item.high, item.right)
+    chart.curve([0, 1], [0, 1], IDEAL)
+    chart.points([item.score for item in bins], [item.right for item in bins], MEASURED)
+    for item in bins:
+        chart.note((item.low + item.high) / 2, str(item.count))
+    chart.legend("right (within 5 m); below, the number of answers", MEASURED)
+    chart.legend("honest", IDEAL)
+    return chart.image
+
+
+def sigma_plot(errors: ArrayLike, sigmas: ArrayLike) -> canvas.Picture:
+    """Share of truths within k sigma of the answer, beside that of an honest sigma."""
+    chart = Chart(
+        "Share of truths within k sigma of the answer",
+        Axis(0.0, 4.0, [(float(k), str(k)) for k in range(5)], "k"),
+        shares(),
+    )
+    k = np.linspace(0, 4, 161)
+    chart.curve(k, honest_coverage(k), IDEAL)
+    chart.curve(k, coverage(errors, sigmas, k), MEASURED)
+    marked = np.array([1.0, 2.0, 3.0])
+    chart.points(marked, coverage(errors, sigmas, marked), MEASURED)
+    chart.legend("measured", MEASURED)
+    chart.legend("honest (Rayleigh: 39, 86, 99 %)", IDEAL)
+    return chart.image
+
+
+def error_plot(errors: ArrayLike) -> canvas.Picture:
+    """Share of answers within a distance of the truth, on a logarithmic axis from 0.2 m to 500 m."""
+    e = np.sort(np.asarray(errors, np.float64))
+    low, high = math.log10(0.2), math.log10(500)
+    marks = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+    chart = Chart(
+        "Share of answers within a distance of the truth",
+        Axis(low, high, [(math.log10(mark), f"{mark:g}") for mark in marks], "distance, m"),
+        shares(),
+    )
+    x, y = _steps(np.log10(np.clip(e, 0.2, None)), low, high)
+    chart.curve(x, y, MEASURED)
+    for limit in (5.0, 10.0):
+        chart.points([math.log10(limit)], [(e <= limit).mean()], MEASURED)
+    median = float(np.median(e))
+    chart.legend(f"median {median:.2f} m" if math.isfinite(median) else "median: no answer", MEASURED)
+    return chart.image
+
+
+def _steps(values: NDArray[np.float64], low: float, high: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corners of the cumulative distribution of sorted values between two ends."""
+    inside = values[values <= high]
+    x = np.concatenate([[low], np.repeat(inside, 2), [high]])
+    share = np.arange(len(inside) + 1) / len(values)
+    return x, np.repeat(share, 2)
