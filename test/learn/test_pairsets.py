@@ -1,6 +1,7 @@
 """The simple folder format: what is written is read, and what is wrong is named."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,18 @@ def test_samples_survive_the_trip_through_the_folder(tmp_path: Path, samples: li
             {"id": "8", "click": [3.5, 4.25], "bbox": [1.0, 2.0, 9.5, 8.0], "class": ""},
         ],
     }  # fmt: skip
+
+
+def test_the_documented_example_is_one(tmp_path: Path, samples: list[PairSample]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    (tmp_path / PAIRS_FILE).write_text(example)
+    for folder, image in (("queries", samples[0].query), ("tiles", samples[0].tile)):
+        (tmp_path / folder).mkdir()
+        image.rename(tmp_path / folder / "0001.jpg")
+    (sample,) = read_folder(tmp_path)
+    assert (sample.gsd, sample.hfov, sample.height, sample.yaw, sample.pitch) == (0.3, 70.0, 110.0, 15.0, -90.0)
+    assert sample.objects[1] == PairObject("b", (90.0, 611.5), (220.0, 640.0, 268.0, 660.0), "court")
 
 
 def test_null_is_unknown(tmp_path: Path, samples: list[PairSample]) -> None:
