@@ -28,6 +28,13 @@ def imported_roots(*folders: str) -> set[str]:
     return roots
 
 
+def pins(file: str) -> set[str]:
+    """Distributions of a requirements file, each pinned to one version."""
+    lines = [line for line in (ROOT / "requirements" / file).read_text().splitlines() if line and line[0] != "#"]
+    assert all("==" in line for line in lines)
+    return {line.split("==")[0] for line in lines}
+
+
 def is_ros(root: str) -> bool:
     return root in ROS or root.endswith(("_msgs", "_interfaces"))
 
@@ -39,19 +46,20 @@ def test_manifest_declares_every_ros_package_imported() -> None:
 
 
 def test_requirements_pin_every_library_imported_and_no_other() -> None:
-    lines = [
-        line
-        for name in ("torch.txt", "run.txt")
-        for line in (ROOT / "requirements" / name).read_text().splitlines()
-        if line and not line.startswith("#")
-    ]
-    assert all("==" in line for line in lines)
-    pinned = {line.split("==")[0] for line in lines}
-    pinned = {IMPORT_NAMES.get(name, name) for name in pinned}
+    pinned = {IMPORT_NAMES.get(name, name) for file in ("torch.txt", "run.txt") for name in pins(file)}
     used = {root for root in imported_roots("cvgeo_ros") if not is_ros(root)}
     for root in used - set(sys.stdlib_module_names) - {"cvgeo_ros"}:
         assert COME_ALONG.get(root, root) in pinned, f"{root} is imported but not pinned"
     assert pinned <= used
+
+
+def test_what_training_can_do_without_is_an_extra() -> None:
+    """torch writes TensorBoard's events by way of the package itself, and only training asks for it."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert setuptools["dynamic"]["optional-dependencies"] == {"train": {"file": ["requirements/train.txt"]}}
+    assert pins("train.txt") == {"tensorboard"}
+    importing = [p for p in (ROOT / "cvgeo_ros").rglob("*.py") if "torch.utils.tensorboard" in p.read_text()]
+    assert importing and all(path.is_relative_to(ROOT / "cvgeo_ros" / "learn") for path in importing)
 
 
 def test_versions_agree() -> None:

@@ -132,7 +132,8 @@ class Environment:
         log = self.prefix / "log"
         index = cpu_torch_index()
         run(log / "torch.txt", *pip, *index, "-r", REQUIREMENTS / "torch.txt", env=self.env)
-        rest = [part for name in ("torch", "run", "ros", "develop") for part in ("-r", REQUIREMENTS / f"{name}.txt")]
+        names = ("torch", "run", "train", "ros", "develop")
+        rest = [part for name in names for part in ("-r", REQUIREMENTS / f"{name}.txt")]
         run(log / "packages.txt", *pip, *rest, env=self.env)
         self.mend_exports()
 

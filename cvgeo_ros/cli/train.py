@@ -6,53 +6,65 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cvgeo_ros.errors import CvgeoError
+from cvgeo_ros.errors import TrainingError
 
 if TYPE_CHECKING:
     from cvgeo_ros.learn.training import TrainConfig
-
-
-class ConfigError(CvgeoError):
-    """A training configuration that cannot be used."""
 
 
 def train(
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights.")],
     config: Annotated[Path | None, typer.Option(help="YAML with fields of TrainConfig; options go before it.")] = None,
     model: Annotated[str | None, typer.Option(help="Size of the network: nano or tiny.")] = None,
+    start: Annotated[Path | None, typer.Option(help="Weights to begin from: a file or the name of a model.")] = None,
     real: Annotated[Path | None, typer.Option(help="Folder of photographs.")] = None,
     rendered: Annotated[Path | None, typer.Option(help='Folder of rendered worlds: see "cvgeo scenes pack".')] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of the optimiser.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.0, help="End after this time, if before the steps.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of data and weights.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of data and weights.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
 ) -> None:
-    """Train a model; a run that was stopped goes on where it was when it is started again with the same folder."""
+    """Train a model; a run that was stopped goes on where it was when it is started again with the same folder.
+
+    On several GPUs: torchrun --nproc-per-node 4 --no-python cvgeo train ...
+    """
     from rich.console import Console
 
-    given = {"model": model, "real": real, "rendered": rendered, "steps": steps, "minutes": minutes, "seed": seed}
-    settings = read_config(config, {key: value for key, value in given.items() if value is not None})
+    options: dict[str, Any] = {"model": model, "start": start, "real": real, "rendered": rendered}
+    options |= {"steps": steps, "minutes": minutes, "seed": seed, "device": device}
+    settings = read_config(config, {key: value for key, value in options.items() if value is not None})
 
     if settings.real is None and settings.rendered is None:
-        raise ConfigError("nothing to train on: give --real, --rendered or both")
+        raise TrainingError("nothing to train on: give --real, --rendered or both")
 
+    from cvgeo_ros.learn.distributed import team
+    from cvgeo_ros.learn.interrupts import Stopped
     from cvgeo_ros.learn.training import Trainer
 
-    console = Console()
-    trainer = Trainer(settings, out)
-    if trainer.resume():
-        console.print(f"going on with {trainer.checkpoint} from step {trainer.step}", highlight=False, soft_wrap=True)
-    try:
-        weights = trainer.run(console)
-    except FileNotFoundError as error:
-        raise ConfigError(str(error)) from error
-    console.print(f"weights  {weights}", highlight=False, soft_wrap=True)
+    with team(settings.device) as members:
+        console = Console(quiet=not members.leads, highlight=False, soft_wrap=True)
+        trainer = Trainer(settings, out, members)
+        if trainer.resume():
+            console.print(f"going on with {trainer.checkpoint} from step {trainer.step}")
+        if members.leads:
+            write_config(settings, out / "config.yaml")
+        try:
+            weights = trainer.run(console)
+        except FileNotFoundError as error:
+            raise TrainingError(str(error)) from error
+        except Stopped as stop:
+            console.print(
+                f"stopped by {stop.signal.name} after step {trainer.step}; the same command goes on from there"
+            )
+            raise typer.Exit(128 + stop.signal) from stop
+        console.print(f"weights  {weights}")
 
 
 def read_config(path: Path | None, overrides: dict[str, Any]) -> "TrainConfig":
     """Read a configuration and put options over it; paths in the file are relative to the working directory.
 
     Raises:
-        ConfigError: The file is missing or not YAML, or holds an unknown field or a wrong value; names it.
+        TrainingError: The file is missing or not YAML, or holds an unknown field or a wrong value; names it.
     """
     import yaml
     from pydantic import TypeAdapter, ValidationError
@@ -64,21 +76,31 @@ def read_config(path: Path | None, overrides: dict[str, Any]) -> "TrainConfig":
     try:
         data = {} if path is None else yaml.safe_load(path.read_text()) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{where}: cannot be read as YAML: {error}") from error
+        raise TrainingError(f"{where}: cannot be read as YAML: {error}") from error
     if not isinstance(data, dict):
-        raise ConfigError(f"{where}: must hold fields such as 'steps: 6000'")
+        raise TrainingError(f"{where}: must hold fields such as 'steps: 6000'")
     data |= overrides
     try:
         config = TypeAdapter(TrainConfig).validate_python(data)
     except ValidationError as error:
         problem = error.errors()[0]
         field = ".".join(str(part) for part in problem["loc"])
-        raise ConfigError(f"{where}: field '{field}': {problem['msg']}") from error
+        raise TrainingError(f"{where}: field '{field}': {problem['msg']}") from error
     if unknown := _unknown(data, config):
-        raise ConfigError(f"{where}: field '{unknown}' does not exist")
+        raise TrainingError(f"{where}: field '{unknown}' does not exist")
     if config.model not in CONFIGS:
-        raise ConfigError(f"{where}: field 'model': {config.model!r} is none of {', '.join(CONFIGS)}")
+        raise TrainingError(f"{where}: field 'model': {config.model!r} is none of {', '.join(CONFIGS)}")
     return config
+
+
+def write_config(config: "TrainConfig", path: Path) -> None:
+    """Write all fields of a configuration, as `read_config` reads them."""
+    import yaml
+    from pydantic import TypeAdapter
+
+    from cvgeo_ros.learn.training import TrainConfig
+
+    path.write_text(yaml.safe_dump(TypeAdapter(TrainConfig).dump_python(config, mode="json"), sort_keys=False))
 
 
 def _unknown(data: dict[str, Any], config: Any) -> str | None:

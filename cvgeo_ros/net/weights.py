@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from ..errors import WeightsError
 from ..share import shipped
@@ -27,11 +28,11 @@ def save_weights(model: CrossViewLocator, path: Path, half: bool = True, **about
     save_file(tensors, path, metadata={"config": json.dumps(model.config.to_dict()), **about})
 
 
-def load_weights(path: Path) -> CrossViewLocator:
-    """Read a model in float32, ready to infer.
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a file's tensors, in float32 on the CPU, and its header.
 
     Raises:
-        WeightsError: no such file, damaged, or of another architecture.
+        WeightsError: no such file, damaged, or of another program.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file; give the name of a shipped model or a .safetensors file")
@@ -43,6 +44,16 @@ def load_weights(path: Path) -> CrossViewLocator:
         raise WeightsError(f"{path}: damaged weights file ({error}); copy it again") from error
     if "config" not in about:
         raise WeightsError(f"{path}: weights of another program; the header has no 'config'")
+    return tensors, about
+
+
+def load_weights(path: Path) -> CrossViewLocator:
+    """Read a model in float32, ready to infer.
+
+    Raises:
+        WeightsError: no such file, damaged, or of another architecture.
+    """
+    tensors, about = read_weights(path)
     try:
         model = CrossViewLocator(NetConfig.from_dict(json.loads(about["config"])))
         model.load_state_dict(tensors)

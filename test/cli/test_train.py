@@ -4,7 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cvgeo_ros.cli import app
-from cvgeo_ros.cli.train import ConfigError, read_config
+from cvgeo_ros.cli.train import read_config
+from cvgeo_ros.errors import TrainingError
 
 
 def test_options_go_before_the_file(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_options_go_before_the_file(tmp_path: Path) -> None:
 def test_mistakes_in_a_file_are_named(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "train.yaml"
     file.write_text(text)
-    with pytest.raises(ConfigError, match=r"train\.yaml") as error:
+    with pytest.raises(TrainingError, match=r"train\.yaml") as error:
         read_config(file, {})
     assert words in str(error.value)
 
