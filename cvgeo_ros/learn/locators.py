@@ -16,7 +16,7 @@ from ..geo import BlockCache, GeoTransform, PinholeCamera, compass_to_yaw, proje
 from ..geo.pyramid import Block, Level, PyramidStore
 from ..localizer import Localizer, Prior
 from ..localizer.features import to_tensor
-from ..net import STRIDE, CrossViewLocator, View, consensus
+from ..net import STRIDE, CrossViewLocator, TileFeatures, View, consensus
 from .harness import RGB, Answer
 from .pairsets import PairSample
 
@@ -92,6 +92,7 @@ class DirectLocator:
 
     def __init__(self, model: CrossViewLocator, consensus: bool, name: str = "network") -> None:
         self.model, self.consensus, self.name = model.eval(), consensus, name
+        self._shown: tuple[tuple[Path, float], TileFeatures, torch.Tensor] | None = None
 
     @torch.inference_mode()
     def locate(self, sample: PairSample, query: RGB, tile: RGB) -> list[Answer]:
@@ -101,8 +102,10 @@ class DirectLocator:
         gsd = torch.tensor([metres], device=device)
         image, seen = _padded(query, device)
         frame, _ = self.model.encode_frame(image, gsd, sample.view)
-        image, shown = _padded(tile, device)
-        reference, _ = self.model.encode_tile(image, gsd)
+        if self._shown is None or self._shown[0] != (sample.tile, metres):
+            image, shown = _padded(tile, device)
+            self._shown = ((sample.tile, metres), self.model.encode_tile(image, gsd)[0], shown)
+        _, reference, shown = self._shown
         if self.consensus:
             votes = consensus.correlate(frame.match, seen.float(), reference.match * shown[:, None])
         else:

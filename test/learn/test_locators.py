@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from cvgeo_ros.errors import CalibrationError
 from cvgeo_ros.geo import PinholeCamera
@@ -128,6 +129,26 @@ def test_consensus_decides_where_clicks_look_alike(
     )
     assert together.error < 5
     assert together.score > alone.score
+
+
+def test_a_tile_is_encoded_once(
+    small_config: NetConfig, cut_out: PairSample, rendered_pairs: list[PairSample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = CrossViewLocator(small_config)
+    encoded: list[float] = []
+    encode_tile = model.encode_tile
+
+    def counted(image: torch.Tensor, gsd: torch.Tensor) -> Any:
+        encoded.append(round(float(gsd), 3))
+        return encode_tile(image, gsd)
+
+    monkeypatch.setattr(model, "encode_tile", counted)
+    locator = DirectLocator(model, consensus=False)
+    samples = [cut_out, *rendered_pairs, replace(cut_out, name="again"), replace(cut_out, name="finer", gsd=0.25)]
+    located = evaluate_pairs(locator, samples)
+    assert sorted(encoded) == sorted([0.3, round(rendered_pairs[0].gsd or 0, 3), 0.25])
+    by_frame = {(item.frame, item.id): item.bbox for item in located}
+    assert by_frame["cut", cut_out.objects[0].id] == by_frame["again", cut_out.objects[0].id]
 
 
 def test_untrained_networks_answer_cvogl(
