@@ -1,4 +1,4 @@
-"""The command line: ``cvgeo demo``, ``locate``, ``evaluate``, ``train``, ``bench`` and ``scenes``.
+"""The command line: ``cvgeo demo``, ``locate``, ``evaluate``, ``train``, ``ablate``, ``bench`` and ``scenes``.
 
 Each command's module imports what is heavy (torch, rclpy, learn) when the command runs, so that help comes at once.
 """
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
+from cvgeo_ros.cli.ablate import ablate
 from cvgeo_ros.cli.bench import bench
 from cvgeo_ros.cli.demo import demo
 from cvgeo_ros.cli.evaluate import evaluate
@@ -47,5 +48,6 @@ app.command(
 )(locate)
 app.command(epilog="Example: [bold]cvgeo evaluate scenes/demo --protocol wide --json[/]")(evaluate)
 app.command(epilog="Example: [bold]cvgeo train --rendered worlds --steps 6000 --out out/nano[/]")(train)
+app.command(epilog="Example: [bold]cvgeo ablate --rendered worlds --benchmark bench/v1 --out out/ablation[/]")(ablate)
 app.add_typer(bench, name="bench")
 app.add_typer(scenes, name="scenes")

@@ -82,6 +82,11 @@ def generalized_iou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return iou, iou - (hull - union) / hull.clamp(min=1e-6)
 
 
+def _mean(losses: Tensor) -> Tensor:
+    """Mean, nothing of nothing: batches without a dense relation, or without objects, teach the rest."""
+    return losses.sum() / max(losses.numel(), 1)
+
+
 class Objective(nn.Module):
     """All losses of a batch from `pairs.Pairs`; holds the temperature of the contrastive terms."""
 
@@ -93,7 +98,8 @@ class Objective(nn.Module):
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Total loss and its parts (detached); also figures worth watching."""
         model, weights = self.model, self.weights
-        frame, routing_q = model.encode_frame(batch["query"].float() / 255, batch["gsd"], View.DRONE)
+        view = View(int(batch["view"][0])) if "view" in batch else View.DRONE  # one platform a batch
+        frame, routing_q = model.encode_frame(batch["query"].float() / 255, batch["gsd"], view)
         tile, routing_t = model.encode_tile(batch["tile"].float() / 255, batch["gsd"])
         mask = batch["mask"].float()
         height, width = tile.match.shape[-2:]
@@ -105,17 +111,20 @@ class Objective(nn.Module):
         query = frame.match.flatten(2).transpose(1, 2)
         scale = self.log_scale.clamp(max=4.0).exp()
         logits = torch.bmm(query, tile.match.flatten(2)) * scale
-        dense = soft_cross_entropy(logits[inside], places[inside], (height, width)).mean()
+        dense = _mean(soft_cross_entropy(logits[inside], places[inside], (height, width)))
         parts = {"dense": dense, "batch": self._across_batch(query, tile.match, places, inside, scale)}
 
         votes = correlate(frame.match, mask, tile.match)
         centre = cells.mean(0)
         shift = project(batch["to_tile"], centre[None] * STRIDE)[:, 0] / STRIDE - centre
         index = shift + torch.tensor(votes.origin, device=mask.device) + 0.5
-        parts["vote"] = soft_cross_entropy(votes.z.flatten(1), index, (votes.z.shape[-2], votes.z.shape[-1])).mean()
+        related = index.isfinite().all(-1)
+        size = (votes.z.shape[-2], votes.z.shape[-1])
+        parts["vote"] = _mean(soft_cross_entropy(votes.z.flatten(1)[related], index[related], size))
 
-        # Part of the time the consensus is withheld: the click's own evidence must be able to stand alone.
-        keep = (torch.rand(len(mask), 1, 1, device=mask.device) > 0.25).float()
+        # Part of the time the consensus is withheld: the click's own evidence must be able to stand alone. Always where
+        # frame and tile do not share axes.
+        keep = ((torch.rand(len(mask), device=mask.device) > 0.25) & related).float()[:, None, None]
         clicks, targets = batch["clicks"] / STRIDE, batch["targets"] / STRIDE
         lean = batch["lean"] / STRIDE
         answer = model.answer(frame, clicks, tile, Votes(votes.z * keep, votes.origin), lean=lean)
@@ -148,7 +157,7 @@ class Objective(nn.Module):
             watch["iou"] = iou.mean() if len(iou) else dense * 0
             best = votes.z.flatten(1).argmax(1)
             found = torch.stack([best % votes.z.shape[-1], best // votes.z.shape[-1]], -1) - index + 0.5
-            watch["placed"] = (found.norm(dim=-1) < 2.0).float().mean()
+            watch["placed"] = _mean((found.norm(dim=-1) < 2.0).float()[related])
         return total, watch
 
     @staticmethod
@@ -186,7 +195,7 @@ class Objective(nn.Module):
         logits = query[rows, columns] @ bank * scale
         place = places[rows, columns]
         cell = place[:, 1].floor().long() * width + place[:, 0].floor().long()
-        return F.cross_entropy(logits, rows * height * width + cell)
+        return _mean(F.cross_entropy(logits, rows * height * width + cell, reduction="none"))
 
     def _elsewhere(self, frame: Features, mask: Tensor, tile: TileFeatures, clicks: Tensor, lean: Tensor) -> Tensor:
         """Score loss of frames held against the next sample's tile: all answers are wrong."""

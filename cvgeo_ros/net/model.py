@@ -102,8 +102,7 @@ class CrossViewLocator(nn.Module):
         score = self.score(prompts, tile, votes, prior[:, :, 1], peak, boxes)
         return Answer(heat, peak, boxes, score, prompts)
 
-    @staticmethod
-    def prior(votes: consensus.Votes, clicks: Tensor, lean: Tensor | None, size: tuple[int, int]) -> Tensor:
+    def prior(self, votes: consensus.Votes, clicks: Tensor, lean: Tensor | None, size: tuple[int, int]) -> Tensor:
         """(B, N, 2, h, w) what the frame says of each click's place: were it on the ground, and at any height."""
         ground = consensus.spread(votes, clicks, size)
         if lean is None:
