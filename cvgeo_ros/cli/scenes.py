@@ -13,12 +13,14 @@ def pack(
     out: Annotated[Path, typer.Option(help="Folder for the worlds, one subfolder a seed.")],
     worlds: Annotated[int, typer.Option(min=1, help="How many worlds.")] = 100,
     first_seed: Annotated[int, typer.Option(help="Seed of the first; the others follow it.")] = 0,
-    views: Annotated[int, typer.Option(min=1, help="Drone frames a world.")] = 2,
+    views: Annotated[int, typer.Option(min=0, help="Drone frames a world.")] = 2,
+    ground: Annotated[int, typer.Option(min=0, help="Street-level views a world.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; each keeps one core busy.")] = 1,
 ) -> None:
     """Render worlds to train on; those that are there already are kept, so a stopped run goes on."""
     from cvgeo_ros.learn.scenes.pack import main
 
-    main(out, worlds, first_seed, views)
+    main(out, worlds, first_seed, views, ground, workers)
 
 
 @scenes.command("demo", epilog="Example: [bold]cvgeo scenes demo --out my_scene --seed 7[/]")
@@ -50,3 +52,15 @@ def benchmark(
     from cvgeo_ros.learn.scenes.benchmark import Version, main
 
     main(out, Version(version), frames, first_seed)
+
+
+@scenes.command(epilog="Example: [bold]cvgeo scenes sheet --out sheet.png --seed 3[/]")
+def sheet(
+    out: Annotated[Path, typer.Option(help="Picture to write, .png or .jpg.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first world; the others follow it.")] = 0,
+    worlds: Annotated[int, typer.Option(min=1, help="Rows, one a world.")] = 4,
+) -> None:
+    """Draw a contact sheet: worlds from satellite, from drones straight down and aslant, and from the street."""
+    from cvgeo_ros.learn.scenes.sheet import main
+
+    main(out, seed, worlds)

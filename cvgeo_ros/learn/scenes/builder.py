@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cvgeo_ros.learn.scenes.layout import Bend, Box, Polygon, densify
 from cvgeo_ros.learn.scenes.textures import Colour
-from cvgeo_ros.learn.scenes.world import Building, Line, Patch, Roof, Tree, Vehicle, WorldObject, colour_of
+from cvgeo_ros.learn.scenes.world import Building, Line, Patch, Roof, Street, Tree, Vehicle, WorldObject, colour_of
 
 
 class WorldBuilder:
@@ -21,6 +21,7 @@ class WorldBuilder:
         self.buildings: list[Building] = []
         self.trees: list[Tree] = []
         self.spots: list[Vehicle] = []
+        self.streets: list[Street] = []
         self.objects: dict[int, WorldObject] = {}
 
     def register(self, cls: str, corners: NDArray[np.float64], height: float = 0.0) -> int:

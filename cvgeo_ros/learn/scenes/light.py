@@ -72,10 +72,17 @@ class LitSurface:
     shade: NDArray[np.float32]
 
 
-def illuminate(surface: Surface, light: Daylight) -> LitSurface:
-    """Shade slopes, cast shadows and darken narrow gaps."""
+def illuminate(surface: Surface, light: Daylight, shade: NDArray[np.float32] | None = None) -> LitSurface:
+    """Shade slopes, cast shadows and darken narrow gaps.
+
+    Args:
+        surface: What is lit.
+        light: What lights it.
+        shade: (N, N) height of the shadow above the ground in each cell, m, where more than the surface casts it.
+    """
     height = surface.height
-    shade = _shadow_height(surface, light)
+    if shade is None:
+        shade = _shadow_height(surface, light)
     # Whole-raster arithmetic is the cost of a world, so it works in place.
     lit = height - shade
     lit *= np.float32(1.0 / light.softness)

@@ -1,5 +1,11 @@
-"""Render many worlds: ``python -m cvgeo_ros.learn.scenes.pack --out FOLDER --worlds N --first-seed S``."""
+"""Render many worlds: ``python -m cvgeo_ros.learn.scenes.pack --out FOLDER --worlds N --first-seed S --workers W``."""
 
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,17 +20,43 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for the worlds, one subfolder a seed.")],
     worlds: Annotated[int, typer.Option(min=1, help="How many worlds.")] = 100,
     first_seed: Annotated[int, typer.Option(help="Seed of the first; the others follow it.")] = 0,
-    views: Annotated[int, typer.Option(min=1, help="Drone frames a world.")] = 2,
+    views: Annotated[int, typer.Option(min=0, help="Drone frames a world.")] = 2,
+    ground: Annotated[int, typer.Option(min=0, help="Street-level views a world.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; each keeps one core busy.")] = 1,
 ) -> None:
-    """Render worlds on one core; worlds that are there already are kept, so a stopped run goes on."""
-    cv2.setNumThreads(1)
+    """Render worlds; those that are there already are kept, so a stopped run goes on."""
+    seeds = [s for s in range(first_seed, first_seed + worlds) if not (out / str(s) / WORLD_FILE).is_file()]
+    write = partial(write_world, out, options=Options(views=views, ground=ground))
+    start = time.monotonic()
     columns = (TextColumn("worlds"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
-        task = progress.add_task("worlds", total=worlds)
-        for seed in range(first_seed, first_seed + worlds):
-            if not (out / str(seed) / WORLD_FILE).is_file():
-                write_world(out, seed, Options(views=views))
+        task = progress.add_task("worlds", total=worlds, completed=worlds - len(seeds))
+        for _ in _written(write, seeds, workers):
             progress.advance(task)
+    if seeds:
+        rate = 60 * len(seeds) / (time.monotonic() - start)
+        typer.echo(f"{out}: {len(seeds)} worlds written, {rate:.1f} a minute with {workers} process(es)")
+
+
+def _written(write: "partial[None]", seeds: list[int], workers: int) -> Iterator[None]:
+    """Write the worlds of the seeds, and yield after each."""
+    if workers == 1:
+        cv2.setNumThreads(1)
+        for seed in seeds:
+            yield write(seed)
+        return
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
+    try:
+        for future in as_completed([pool.submit(write, seed) for seed in seeds]):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    # Ctrl-C reaches the whole group: the parent cancels what waits, and each worker finishes its world.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cvgeo_ros.learn.scenes.layout import Box
 from cvgeo_ros.learn.scenes.textures import (
@@ -53,6 +53,13 @@ class Surface:
         """The affine map (3, 3) from (x, y) metres to raster pixels."""
         half, scale = self.extent / 2, 1.0 / self.resolution
         return np.array([[scale, 0, half * scale], [0, -scale, half * scale], [0, 0, 1]])
+
+    def cell(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return row and column of the cells at world positions, the nearest cell beyond the rim."""
+        half, last = self.extent / 2, self.height.shape[0] - 1
+        row = np.floor((half - np.asarray(y)) / self.resolution)
+        column = np.floor((half + np.asarray(x)) / self.resolution)
+        return np.clip(row, 0, last).astype(np.intp), np.clip(column, 0, last).astype(np.intp)
 
 
 def rasterise(world: World, resolution: float = 0.15) -> Surface:

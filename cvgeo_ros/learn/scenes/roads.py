@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from cvgeo_ros.learn.scenes.builder import WorldBuilder
 from cvgeo_ros.learn.scenes.layout import Cut, Polygon, area, axes, densify, ellipse, subdivide
-from cvgeo_ros.learn.scenes.world import Line
+from cvgeo_ros.learn.scenes.world import Line, Street
 
 
 def street_network(
@@ -58,6 +58,7 @@ def furnish(builder: WorldBuilder, cuts: list[Cut], extent: float) -> None:
         road = _Road(builder, cut)
         if road.length < 15 or cut.width < 4:
             continue
+        builder.streets.append(Street(road.run(0, 0, road.length), cut.width))
         if cut.width > 7:
             _markings(builder, road, cut.width)
         _traffic(builder, road, cut.width, extent / 2 + 5)

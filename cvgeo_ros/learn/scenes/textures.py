@@ -111,6 +111,15 @@ def smooth_noise(shape: tuple[int, int], wavelength: float, rng: np.random.Gener
     return whole[start : start + shape[0], start : start + shape[1]]
 
 
+def texture(
+    u: NDArray[np.floating], v: NDArray[np.floating], density: float, wavelength: int = 16
+) -> NDArray[np.float32]:
+    """Return noise of one octave at points (u, v) of any shape, ``density`` texels a metre."""
+    column = np.asarray(np.floor(u * np.float32(density)), np.int64) % _TILE
+    row = np.asarray(np.floor(v * np.float32(density)), np.int64) % _TILE
+    return np.asarray(_noise_tile(wavelength)[row, column], np.float32)
+
+
 @dataclass(frozen=True)
 class Crown:
     """A tree crown seen from above on a square grid.

@@ -10,7 +10,7 @@ from cvgeo_ros.learn.scenes.builder import WorldBuilder
 from cvgeo_ros.learn.scenes.layout import Bend, Cut, Polygon, area, axes, densify, ellipse
 from cvgeo_ros.learn.scenes.roads import furnish, roundabout, street_network
 from cvgeo_ros.learn.scenes.textures import SEASON_TINT
-from cvgeo_ros.learn.scenes.world import Line, Patch, World, park
+from cvgeo_ros.learn.scenes.world import Line, Patch, Street, World, park
 
 District = Callable[[WorldBuilder, Polygon], None]
 
@@ -146,6 +146,7 @@ def build_world(seed: int, extent: float = 400.0, theme: str | None = None) -> W
         park(builder.spots, rng, 0.55),
         tuple(builder.spots),
         builder.objects,
+        tuple(builder.streets),
     )
 
 
@@ -180,6 +181,12 @@ def _river(builder: WorldBuilder, extent: float, cuts: list[Cut]) -> None:
         del builder.objects[key]
     builder.trees = [t for t in builder.trees if clear(np.array([[t.x, t.y]]), half - 1)[0]]
     builder.spots = [v for v in builder.spots if clear(v.box.centre[None], half + 5)[0]]
+    builder.streets = [
+        Street(part, street.width)
+        for street in builder.streets
+        for part in np.split(street.points, np.flatnonzero(np.diff(clear(street.points, half + 5))) + 1)
+        if len(part) > 1 and clear(part, half + 5).all()
+    ]
     old_lines, builder.lines = builder.lines, []
     for line in old_lines:
         keep = clear(line.points, half + 4)

@@ -58,7 +58,9 @@ def sightings(view: View, viewpoint: Viewpoint, world: World, surface: Surface) 
     for building in world.buildings:
         is_building[building.id] = True
     ids = view.ids.astype(np.intp)
-    top = (ids > 0) & ~view.wall & (view.kind != TREE) & ((view.kind == BUILDING) == is_building[ids])
+    # Beyond the rim the views mirror the world; what they show there is nowhere.
+    real = (np.abs(view.points[:, :, :2]) <= world.extent / 2).all(axis=2)
+    top = real & (ids > 0) & ~view.wall & (view.kind != TREE) & ((view.kind == BUILDING) == is_building[ids])
     rows, columns = np.nonzero(top)
     keys = ids[rows, columns]
     weight = _ground_area(viewpoint, view, rows, columns)

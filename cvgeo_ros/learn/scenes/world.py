@@ -128,6 +128,14 @@ class Vehicle:
 
 
 @dataclass(frozen=True)
+class Street:
+    """A street: its centre line (N, 2) and its width, m."""
+
+    points: NDArray[np.float64]
+    width: float
+
+
+@dataclass(frozen=True)
 class WorldObject:
     """Something an operator may click.
 
@@ -164,6 +172,7 @@ class World:
     vehicles: tuple[Vehicle, ...]
     spots: tuple[Vehicle, ...] = field(repr=False)
     objects: dict[int, WorldObject] = field(default_factory=dict, repr=False)
+    streets: tuple[Street, ...] = field(default=(), repr=False)
 
     def aged(self, rng: np.random.Generator, amount: float, season: str) -> "World":
         """Return the world at another moment.
