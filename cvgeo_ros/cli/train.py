@@ -19,6 +19,7 @@ def train(
     start: Annotated[Path | None, typer.Option(help="Weights to begin from: a file or the name of a model.")] = None,
     real: Annotated[Path | None, typer.Option(help="Folder of photographs.")] = None,
     rendered: Annotated[Path | None, typer.Option(help='Folder of rendered worlds: see "cvgeo scenes pack".')] = None,
+    samples: Annotated[Path | None, typer.Option(help="Folder of image pairs with boxes, instead of those.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of the optimiser.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.0, help="End after this time, if before the steps.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of data and weights.")] = None,
@@ -31,11 +32,11 @@ def train(
     from rich.console import Console
 
     options: dict[str, Any] = {"model": model, "start": start, "real": real, "rendered": rendered}
-    options |= {"steps": steps, "minutes": minutes, "seed": seed, "device": device}
+    options |= {"samples": samples, "steps": steps, "minutes": minutes, "seed": seed, "device": device}
     settings = read_config(config, {key: value for key, value in options.items() if value is not None})
 
-    if settings.real is None and settings.rendered is None:
-        raise TrainingError("nothing to train on: give --real, --rendered or both")
+    if not (settings.real or settings.rendered or settings.samples):
+        raise TrainingError("nothing to train on: give --real, --rendered or both, or --samples")
 
     from cvgeo_ros.learn.distributed import team
     from cvgeo_ros.learn.interrupts import Stopped
@@ -50,8 +51,6 @@ def train(
             write_config(settings, out / "config.yaml")
         try:
             weights = trainer.run(console)
-        except FileNotFoundError as error:
-            raise TrainingError(str(error)) from error
         except Stopped as stop:
             console.print(
                 f"stopped by {stop.signal.name} after step {trainer.step}; the same command goes on from there"

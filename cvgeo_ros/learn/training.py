@@ -19,11 +19,12 @@ from ..errors import TrainingError
 from ..net import CONFIGS, CrossViewLocator
 from ..net.weights import save_weights
 from .distributed import Team, pick_device
+from .feeding import open_stream
 from .interrupts import Stopped, StopSignals, leave_to_parent
 from .losses import LossWeights, Objective
-from .pairs import PairConfig, Pairs
+from .pairs import PairConfig
+from .pairstream import StreamConfig
 from .progress import Journal
-from .sources import real_sources, rendered_sources
 from .starting import start_from
 
 Batch = dict[str, Tensor]
@@ -41,6 +42,7 @@ class TrainConfig:
         real: folder of real photographs, or None.
         rendered: folder of packed rendered worlds, or None.
         rendered_share: share of rendered pairs.
+        samples: folder of image pairs with boxes, instead of the two; see `feeding.read_samples`.
         start: weights to begin from, a .safetensors file or the name of a shipped model; what they lack starts fresh.
         steps: optimiser steps; the learning rate falls to nothing over them.
         minutes: wall-clock budget; where it runs out first, the learning rate follows it instead.
@@ -57,7 +59,8 @@ class TrainConfig:
         half: compute in bfloat16 where torch's autocast deems it safe; routing stays in float32.
         save_every: steps between checkpoints.
         tensorboard: write events for TensorBoard, where it is installed.
-        pairs: how pairs are drawn.
+        pairs: how pairs are drawn from photographs and worlds.
+        stream: how image pairs with boxes are shown.
         weights: of the losses.
 
     Raises:
@@ -68,6 +71,7 @@ class TrainConfig:
     real: Path | None = None
     rendered: Path | None = None
     rendered_share: float = 0.5
+    samples: Path | None = None
     start: Path | None = None
     steps: int = 6000
     minutes: float | None = None
@@ -85,6 +89,7 @@ class TrainConfig:
     save_every: int = 200
     tensorboard: bool = True
     pairs: PairConfig = field(default_factory=PairConfig)
+    stream: StreamConfig = field(default_factory=StreamConfig)
     weights: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
@@ -186,7 +191,8 @@ class Trainer:
 
         Raises:
             Stopped: by Ctrl-C or SIGTERM, once the step has ended and the checkpoint is written.
-            FileNotFoundError: nothing to train on.
+            TrainingError: nothing to train on.
+            DatasetError: samples that cannot be read.
             WeightsError: weights to start from that cannot be used.
         """
         if not self.ended:
@@ -234,16 +240,13 @@ class Trainer:
     def batches(self, console: Console) -> Iterator[Batch]:
         """This process' own endless stream, on its device."""
         config, team = self.config, self.team
-        real = real_sources(config.real) if config.real else []
-        rendered = rendered_sources(config.rendered) if config.rendered else []
-        if not real and not rendered:
-            raise FileNotFoundError(f"no training images under {config.real} or {config.rendered}")
-        console.print(f"{len(real)} photographs, {len(rendered)} rendered worlds; from step {self.step}")
         # With the step in it, so that a resumed run does not see the same pairs again.
         seed = int(np.random.SeedSequence([config.seed, self.step, team.rank]).generate_state(1)[0])
         torch.manual_seed(seed)
+        stream, told = open_stream(config, seed)
+        console.print(f"{told}; from step {self.step}")
         loader = DataLoader(
-            Pairs(real, rendered, config.rendered_share if real else 1.0, config.pairs, seed),
+            stream,
             config.batch,
             num_workers=config.workers,
             prefetch_factor=4 if config.workers else None,
@@ -251,8 +254,8 @@ class Trainer:
             worker_init_fn=leave_to_parent,
         )
         # Forked here and now, before there are threads that tell of progress.
-        stream = iter(loader)
-        return ({k: v.to(team.device, non_blocking=True) for k, v in batch.items()} for batch in stream)
+        batches = iter(loader)
+        return ({k: v.to(team.device, non_blocking=True) for k, v in batch.items()} for batch in batches)
 
     def _learn(self, module: nn.Module, batches: Iterator[Batch], rate: float) -> Batch:
         """One step of the optimiser; one whose gradient is not finite is passed over. Returns what to watch."""

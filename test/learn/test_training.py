@@ -4,6 +4,7 @@ import json
 from dataclasses import fields, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,8 +13,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from cvgeo_ros.errors import TrainingError, WeightsError
+from cvgeo_ros.learn.cvogl import write_cvogl
+from cvgeo_ros.learn.feeding import read_samples
 from cvgeo_ros.learn.losses import LossWeights
+from cvgeo_ros.learn.pairsets import PairObject, PairSample, read_folder, write_folder
+from cvgeo_ros.learn.pairstream import StreamConfig
 from cvgeo_ros.learn.training import TrainConfig, Trainer, rate_at
+from cvgeo_ros.net import View
 from cvgeo_ros.net.weights import load_weights
 
 
@@ -148,5 +154,42 @@ def test_numbers_that_make_no_sense_are_refused(train_config: TrainConfig, field
 
 
 def test_a_folder_without_images_is_an_error(train_config: TrainConfig, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no training images"):
+    with pytest.raises(TrainingError, match=r"no training images under .*nothing"):
         Trainer(replace(train_config, real=tmp_path / "nothing"), tmp_path / "run").run(Console(quiet=True))
+
+
+def pairs_folder(root: Path, views: tuple[View, ...]) -> Path:
+    """Image pairs of noise, one of each view."""
+    samples = []
+    for view in views:
+        name = view.name.lower()
+        (root / name).mkdir(parents=True)
+        for file, size in (("query.png", 64), ("tile.png", 160)):
+            cv2.imwrite(str(root / name / file), np.random.default_rng(0).integers(0, 255, (size, size, 3), np.uint8))
+        box = PairObject("0", (20.0, 30.0), (40.0, 50.0, 80.0, 90.0))
+        samples.append(PairSample(name, root / name / "query.png", root / name / "tile.png", view, (box,)))
+    write_folder(root, "noise", samples)
+    return root
+
+
+def test_it_trains_on_pairs_of_images_with_boxes(train_config: TrainConfig, tmp_path: Path) -> None:
+    samples = pairs_folder(tmp_path / "own", (View.GROUND,))
+    config = replace(train_config, real=None, samples=samples, stream=StreamConfig((64, 64), 128), steps=2)
+    Trainer(config, tmp_path / "run").run(Console(quiet=True))
+    (line,) = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert json.loads(line)["box"] > 0 and json.loads(line)["skipped"] == 0
+
+
+def test_cvogl_is_trained_on_by_its_training_split(tmp_path: Path) -> None:
+    samples = read_folder(pairs_folder(tmp_path / "own", (View.GROUND,)))
+    write_cvogl(tmp_path, "ground", "train", samples)
+    (sample,) = read_samples(tmp_path / "CVOGL_SVI")
+    assert sample.view == View.GROUND and sample.name == "train-0"
+
+
+def test_pairs_that_cannot_be_trained_on_together(train_config: TrainConfig, tmp_path: Path) -> None:
+    both = pairs_folder(tmp_path / "own", (View.GROUND, View.DRONE))
+    with pytest.raises(TrainingError, match=r"own: pairs of drone and ground views"):
+        Trainer(replace(train_config, real=None, samples=both), tmp_path / "run").run(Console(quiet=True))
+    with pytest.raises(TrainingError, match=r"own cannot be mixed with .*real"):
+        Trainer(replace(train_config, samples=both), tmp_path / "run").run(Console(quiet=True))
