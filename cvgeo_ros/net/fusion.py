@@ -16,6 +16,8 @@ class CrossViewFusion(nn.Module):
 
     gated = 8
     hidden = 16
+    patch = 56
+    """Side of the part of a large tile, cells, that is looked at closely: around the best of evidence and consensus."""
 
     def __init__(self, match_dim: int, context_dim: int) -> None:
         super().__init__()
@@ -43,16 +45,35 @@ class CrossViewFusion(nn.Module):
         Returns:
             (B, N, h, w) logits; their softmax over the tile is the distribution of the click's place.
         """
-        batch, number = prompts.shape[:2]
         attention = torch.einsum("bnd,bdhw->bnhw", prompts, match)
-        channels = torch.cat(
-            [
-                attention.unsqueeze(2),
-                consensus * 0.2,
-                attention.unsqueeze(2) * gated.unsqueeze(1),
-            ],
-            dim=2,
+        plain = attention * self.evidence_scale.exp() + (consensus * self.consensus_scale.exp()[:, None, None]).sum(2)
+        if self.training or min(plain.shape[-2:]) <= self.patch:
+            return plain + self._mixed(attention, gated.unsqueeze(1), consensus)
+        return self._patched(plain, attention, gated, consensus)
+
+    def _mixed(self, attention: Tensor, gated: Tensor, consensus: Tensor) -> Tensor:
+        """(B, N, h, w), (B, 1 or N, 8, h, w), (B, N, 2, h, w) -> (B, N, h, w)."""
+        channels = torch.cat([attention.unsqueeze(2), consensus * 0.2, attention.unsqueeze(2) * gated], dim=2)
+        return self.mix(channels.flatten(0, 1)).reshape(attention.shape)
+
+    def _patched(self, plain: Tensor, attention: Tensor, gated: Tensor, consensus: Tensor) -> Tensor:
+        """The convolutions on a patch around each click's best cell; what is far from it keeps the patch's rim's level."""
+        batch, number, height, width = plain.shape
+        best = plain.flatten(2).argmax(-1)
+        step = torch.arange(self.patch, device=plain.device)
+        rows = (best // width - self.patch // 2).clamp(0, height - self.patch)[..., None] + step
+        columns = (best % width - self.patch // 2).clamp(0, width - self.patch)[..., None] + step
+        index = (rows[..., :, None] * width + columns[..., None, :]).flatten(2)
+
+        def cut(maps: Tensor) -> Tensor:  # (B, N, C, h, w) -> (B, N, C, patch, patch)
+            chosen = index[:, :, None].expand(-1, -1, maps.shape[2], -1)
+            return maps.flatten(3).gather(3, chosen).unflatten(3, (self.patch, self.patch))
+
+        mixed = self._mixed(
+            cut(attention.unsqueeze(2)).squeeze(2),
+            cut(gated.unsqueeze(1).expand(-1, number, -1, -1, -1)),
+            cut(consensus),
         )
-        mixed = self.mix(channels.flatten(0, 1)).reshape(batch, number, *match.shape[-2:])
-        prior = (consensus * self.consensus_scale.exp()[:, None, None]).sum(2)
-        return attention * self.evidence_scale.exp() + prior + mixed
+        rim = torch.cat([mixed[..., 1, :], mixed[..., -2, :], mixed[..., 1], mixed[..., -2]], -1).mean(-1)
+        level = rim[..., None].expand(-1, -1, height * width).scatter(2, index, mixed.flatten(2))
+        return plain + level.reshape(plain.shape)
