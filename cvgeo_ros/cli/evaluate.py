@@ -113,8 +113,9 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(figures, indent=1))
     else:
-        for index, table in enumerate(tables):
-            Console().print(rich_table(table, "" if index else title))
+        typer.echo(title)
+        for table in tables:
+            Console().print(rich_table(table))
 
 
 def check_options(dataset: str, protocol: str | None, elsewhere: Path | None, threshold: float | None) -> None:
@@ -147,19 +148,12 @@ def described(told: dict[str, Any]) -> str:
     return ", ".join([str(name), *(f"{key.replace('_', ' ')} {text}" for key, text in rest)])
 
 
-def rich_table(table: "Table", title: str) -> "RichTable":
+def rich_table(table: "Table") -> "RichTable":
     """A table for the terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
 
-    sheet = RichTable(
-        title=title or None,
-        title_justify="left",
-        header_style="bold",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    sheet = RichTable(header_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for index, heading in enumerate(table.header):
         sheet.add_column(heading, justify="right" if index else "left")
     for row in table.rows:

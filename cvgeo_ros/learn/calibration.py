@@ -101,8 +101,8 @@ def fit(scores: ArrayLike, hits: ArrayLike, errors: ArrayLike, sigmas: ArrayLike
     Args:
         scores: (N,) 0..1.
         hits: (N,) whether the answers are right.
-        errors: (N,) m; infinite ones count as outside every sigma, NaN is left out.
-        sigmas: (N,) m; NaN is left out.
+        errors: (N,) m; infinite ones, of which there is no truth to measure from, say nothing of sigma.
+        sigmas: (N,) m; NaN = not given.
         affine: False fits the temperature alone.
 
     Raises:
@@ -140,7 +140,7 @@ def _fit_logits(logits: NDArray[np.float64], hit: NDArray[np.bool_], affine: boo
 
 
 def _fit_scale(errors: NDArray[np.float64], sigmas: NDArray[np.float64]) -> float:
-    known = ~np.isnan(errors) & ~np.isnan(sigmas) & (sigmas > 0)
+    known = np.isfinite(errors) & (sigmas > 0)
     if not known.any():
         return 1.0
     ratio = np.sort(errors[known] / sigmas[known])
@@ -158,7 +158,7 @@ def quality(scores: ArrayLike, hits: ArrayLike, errors: ArrayLike, sigmas: Array
     """
     p, hit = np.asarray(scores, np.float64), np.asarray(hits, bool)
     e, s = np.asarray(errors, np.float64), np.asarray(sigmas, np.float64)
-    known = ~np.isnan(e) & ~np.isnan(s)
+    known = np.isfinite(e) & ~np.isnan(s)
     inside = coverage(e[known], s[known], [1.0, 2.0]) if known.any() else (math.nan, math.nan)
     likely = np.clip(np.where(hit, p, 1 - p), _LEAST, 1)
     return {

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from ... import draw
-from ...geo import open_store
+from ...geo import TileStore, open_store
 from ...scene import Scene, read_image
+from ..locators import ArrayStore
 from ..metrics import Located, by_frame, iou
 from ..pairsets import PairSample
 
 SHAPE = (900, 1100)
 """Height and width of the map's part of a picture, px."""
 CONTEXT = 120.0
-"""Least extent of the map that is shown, m."""
+"""Least extent of a map that is shown, m; of a tile without place, it is half the tile."""
 HEADER = ("target", "score", "1 sigma", "error", "IoU")
 
 
@@ -96,20 +97,14 @@ def picture(objects: Sequence[Located], shot: Shot) -> draw.Picture:
     frame = draw.draw_clicks(read_image(shot.frame), [shot.clicks[item.id] for item in objects], labels)
     captions = [f"{item.score:.2f}" for item in objects]
     known = truth if np.isfinite(truth).any() else None
-    if shot.georeferenced:
-        with closing(open_store(shot.tile)) as store:
-            shown = np.concatenate([boxes, truth[np.isfinite(truth).all(axis=1)]])
-            gsd = max(store.transform.gsd(boxes.reshape(-1, 2, 2).mean(axis=(0, 1))))
-            window = draw.view_window(store.width, store.height, shown, SHAPE, margin=0.15, least=CONTEXT / gsd)
-            part = draw.map_view(store, window, SHAPE)
-            tile = draw.draw_boxes(part.image, part.to_image, boxes, labels, captions, known)
-            tile = draw.scale_bar(tile, gsd * (window[2] - window[0]) / SHAPE[1], store.attribution)
-    else:
-        image = read_image(shot.tile)
-        scale = SHAPE[0] / image.shape[0]
-        tile = draw.draw_boxes(
-            draw.canvas.resize(image, SHAPE[0]), np.diag([scale, scale, 1.0]), boxes, labels, captions, known
-        )
+    with closing(_open(shot)) as store:
+        shown = np.concatenate([boxes, truth[np.isfinite(truth).all(axis=1)]])
+        gsd = max(store.transform.gsd(boxes.reshape(-1, 2, 2).mean(axis=(0, 1)))) if shot.georeferenced else math.nan
+        least = CONTEXT / gsd if shot.georeferenced else store.width / 2
+        window = draw.view_window(store.width, store.height, shown, SHAPE, margin=0.15, least=least)
+        part = draw.map_view(store, window, SHAPE)
+        tile = draw.draw_boxes(part.image, part.to_image, boxes, labels, captions, known)
+        tile = draw.scale_bar(tile, gsd * (window[2] - window[0]) / SHAPE[1], store.attribution)
     rows = [
         [f"{label}  {item.id}", f"{item.score:.2f}", _metres(item.position_std), _metres(item.error), f"{value:.2f}"]
         for label, item, value in zip(labels, objects, iou(boxes, truth), strict=True)
@@ -119,6 +114,13 @@ def picture(objects: Sequence[Located], shot: Shot) -> draw.Picture:
     rows, header = [row[:columns] for row in rows], HEADER[:columns]
     titles = (" / ".join(filter(None, objects[0].key)), shot.tile.name)
     return draw.side_by_side(frame, tile, titles, rows, header, SHAPE[0])
+
+
+def _open(shot: Shot) -> TileStore:
+    if shot.georeferenced:
+        return open_store(shot.tile)
+    # What a pixel of it measures is not shown.
+    return ArrayStore(shot.tile.name, read_image(shot.tile), 1.0)
 
 
 def _metres(value: float) -> str:
