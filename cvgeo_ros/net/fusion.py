@@ -57,8 +57,8 @@ class CrossViewFusion(nn.Module):
         return self.mix(channels.flatten(0, 1)).reshape(attention.shape)
 
     def _patched(self, plain: Tensor, attention: Tensor, gated: Tensor, consensus: Tensor) -> Tensor:
-        """The convolutions on a patch around each click's best cell; what is far from it keeps the patch's rim's level."""
-        batch, number, height, width = plain.shape
+        """The convolutions on a patch around each click's best cell; all else is given the level of the patch's rim."""
+        number, height, width = plain.shape[1:]
         best = plain.flatten(2).argmax(-1)
         step = torch.arange(self.patch, device=plain.device)
         rows = (best // width - self.patch // 2).clamp(0, height - self.patch)[..., None] + step
@@ -69,9 +69,10 @@ class CrossViewFusion(nn.Module):
             chosen = index[:, :, None].expand(-1, -1, maps.shape[2], -1)
             return maps.flatten(3).gather(3, chosen).unflatten(3, (self.patch, self.patch))
 
+        shared = gated.unsqueeze(1).expand(-1, number, -1, -1, -1)
         mixed = self._mixed(
             cut(attention.unsqueeze(2)).squeeze(2),
-            cut(gated.unsqueeze(1).expand(-1, number, -1, -1, -1)),
+            cut(shared),
             cut(consensus),
         )
         rim = torch.cat([mixed[..., 1, :], mixed[..., -2, :], mixed[..., 1], mixed[..., -2]], -1).mean(-1)
