@@ -38,11 +38,11 @@ class TrainConfig:
     """One training run.
 
     Attributes:
-        model: name of the size.
-        real: folder of real photographs, or None.
-        rendered: folder of packed rendered worlds, or None.
+        model: name of the size: nano or tiny.
+        real: folder of photographs.
+        rendered: folder of rendered worlds.
         rendered_share: share of rendered pairs.
-        samples: folder of image pairs with boxes, instead of the two; see `feeding.read_samples`.
+        samples: folder of image pairs with boxes, instead of photographs and worlds.
         start: weights to begin from, a .safetensors file or the name of a shipped model; what they lack starts fresh.
         steps: optimiser steps; the learning rate falls to nothing over them.
         minutes: wall-clock budget; where it runs out first, the learning rate follows it instead.
