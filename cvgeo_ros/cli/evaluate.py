@@ -67,9 +67,7 @@ def evaluate(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(
-            min=0.0, max=1.0, help=r"With --elsewhere: the score above which an answer counts. \[default: 0.5]"
-        ),
+        typer.Option(min=0.0, max=1.0, help=r"The score above which an answer counts as one. \[default: 0.5]"),
     ] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write one record an object to this JSON file.")] = None,
     report: Annotated[
@@ -79,7 +77,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Locate every object of scenes or image pairs and compare with the truth."""
-    check_options(dataset, protocol, elsewhere, threshold)
+    check_options(dataset, protocol, elsewhere)
     from rich.console import Console
     from rich.progress import Progress
 
@@ -99,13 +97,13 @@ def evaluate(
         found = task.run(lambda done, total: progress.update(row, completed=done, total=total))
     if predictions is not None:
         write_predictions(predictions, found.located)
-    title = described(found.told)
+    title, limit = described(found.told), THRESHOLD if threshold is None else threshold
     if elsewhere is None:
-        figures, tables = reports.document(found.told, found.located), reports.tables_of(found.told, found.located)
+        figures = reports.document(found.told, found.located, limit)
+        tables = reports.tables_of(found.told, found.located, limit)
         if report is not None:
-            reports.write_report(report, title, found.told, found.located, found.shots)
+            reports.write_report(report, title, found.told, found.located, found.shots, limit)
     else:
-        limit = THRESHOLD if threshold is None else threshold
         figures = reports.lost_document(found.told, found.located, limit)
         tables = [reports.lost_table(figures)]
         if report is not None:
@@ -118,7 +116,7 @@ def evaluate(
             Console().print(rich_table(table))
 
 
-def check_options(dataset: str, protocol: str | None, elsewhere: Path | None, threshold: float | None) -> None:
+def check_options(dataset: str, protocol: str | None, elsewhere: Path | None) -> None:
     """Refuse options that say nothing together."""
     if dataset != "scene" and (protocol or elsewhere):
         name = "--protocol" if protocol else "--elsewhere"
@@ -127,8 +125,6 @@ def check_options(dataset: str, protocol: str | None, elsewhere: Path | None, th
         raise typer.BadParameter(
             "a frame's position lies off the map of another place: wide or blind", param_hint="--protocol"
         )
-    if threshold is not None and elsewhere is None:
-        raise typer.BadParameter("goes with --elsewhere", param_hint="--threshold")
 
 
 def write_predictions(path: Path, located: "Sequence[Located]") -> None:

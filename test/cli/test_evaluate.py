@@ -87,7 +87,6 @@ def test_frames_on_the_map_of_another_place(runner: CliRunner, small_scene: Scen
         (["--dataset", "cvogl", "--protocol", "wide"], "goes with scenes"),
         (["--dataset", "folder", "--elsewhere", "map.tif"], "goes with scenes"),
         (["--elsewhere", "map.tif", "--protocol", "prior"], "wide or blind"),
-        (["--threshold", "0.3"], "goes with --elsewhere"),
     ],
 )
 def test_options_that_say_nothing_together(runner: CliRunner, options: list[str], told: str) -> None:

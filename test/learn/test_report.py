@@ -69,6 +69,14 @@ def test_groups_of_the_document(located: list[Located]) -> None:
     assert alone["A"] is None and not {"counts", "scenes", "detgeo"} & alone.keys()
 
 
+def test_share_of_answers_above_a_score_and_of_these_right(located: list[Located]) -> None:
+    scored = [replace(item, score=0.05 * k) for k, item in enumerate(located)]
+    told = document(TOLD, scored, 0.5)
+    assert told["above"] == pytest.approx(7 / 18), "0.55 to 0.85"
+    assert told["right_above"] == 0.0 and document(TOLD, scored, 0.0)["right_above"] == pytest.approx(9 / 17)
+    assert ["score above 0.5", "38.9 %", "38.9 %"] in tables_of(TOLD, scored, 0.5)[0].rows
+
+
 def test_cvogl_comes_with_detgeos_figures(located: list[Located]) -> None:
     told = {"set": "x", "dataset": "cvogl"}
     assert document(told, located)["detgeo"]["acc_25"] == document(told, located)["all"]["acc_25"]

@@ -17,10 +17,10 @@ import numpy as np
 from ...draw import Picture
 from ..calibration import columns
 from ..harness import detgeo_figures
-from ..metrics import Located, by_frame, summarize
+from ..metrics import THRESHOLD, Located, by_frame, summarize
 from . import charts
 from .cases import Shot, Shots, choose, pair_shots, picture, scene_shots
-from .document import bounds, counts, document, finite, groups, lost_document, records, scenes, trust
+from .document import accepted, bounds, counts, document, finite, groups, lost_document, records, scenes, trust
 from .page import Page
 from .tables import Table, brief_table, detgeo_table, figures_table, share
 
@@ -43,7 +43,14 @@ HEADINGS = {"all": "all objects", "A": "quality A"}
 _INTERVALS = "In brackets: 95 % intervals by bootstrap over frames."
 
 
-def write_report(folder: Path, title: str, told: dict[str, Any], located: Sequence[Located], shots: Shots) -> None:
+def write_report(
+    folder: Path,
+    title: str,
+    told: dict[str, Any],
+    located: Sequence[Located],
+    shots: Shots,
+    threshold: float = THRESHOLD,
+) -> None:
     """Write the report of an evaluation with truth.
 
     Args:
@@ -52,11 +59,12 @@ def write_report(folder: Path, title: str, told: dict[str, Any], located: Sequen
         told: what was evaluated, for the JSON.
         located: at least one object.
         shots: frame, tile and clicks of every frame.
+        threshold: of the score, for the share of answers above it.
     """
     intervals = bounds(located)
     found = {"intervals": intervals, "trust": trust(located), "records": records(located)}
-    _write_json(folder, document(told, located) | found)
-    tables = tables_of(told, located, intervals)
+    _write_json(folder, document(told, located, threshold) | found)
+    tables = tables_of(told, located, threshold, intervals)
     drawn = _charts(located)
     page = Page(title)
     for table in tables:
@@ -72,6 +80,7 @@ def write_report(folder: Path, title: str, told: dict[str, Any], located: Sequen
 def tables_of(
     told: dict[str, Any],
     located: Sequence[Located],
+    threshold: float = THRESHOLD,
     intervals: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
 ) -> list[Table]:
     """Figures over all objects and those of quality A, by number of targets, and by scene; of CVOGL, DetGeo's as well.
@@ -79,17 +88,28 @@ def tables_of(
     Args:
         told: what was evaluated, as for the JSON.
         located: at least one object.
+        threshold: of the score, for the share of answers above it.
         intervals: of the first table's figures, by group and field.
     """
-    figures = {HEADINGS[name]: summarize(members) for name, members in groups(located).items()}
-    tables = [figures_table(figures, {HEADINGS[name]: bounds for name, bounds in (intervals or {}).items()})]
+    parted = groups(located)
+    figures = {HEADINGS[name]: summarize(members) for name, members in parted.items()}
+    table = figures_table(figures, {HEADINGS[name]: bounds for name, bounds in (intervals or {}).items()})
+    above = list(zip(*(accepted(members, threshold) for members in parted.values()), strict=True))
+    labels = (f"score above {threshold:g}", "of these within 5 m")
+    extra = [[label, *map(share, shares)] for label, shares in zip(labels, above, strict=True)]
+    tables = [Table(table.header, [*table.rows, *extra])]
     parts = (("targets", counts(located)), ("scene", scenes(located)))
     tables += [brief_table(found, name) for name, found in parts if found]
     return tables + ([detgeo_table(detgeo_figures(located))] if told.get("dataset") == "cvogl" else [])
 
 
 def write_lost_report(
-    folder: Path, title: str, told: dict[str, Any], located: Sequence[Located], shots: Shots, threshold: float
+    folder: Path,
+    title: str,
+    told: dict[str, Any],
+    located: Sequence[Located],
+    shots: Shots,
+    threshold: float = THRESHOLD,
 ) -> None:
     """Write the report of frames held against the map of another place; arguments as for `write_report`.
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..bootstrap import intervals
 from ..calibration import calibration_error, columns, coverage, honest_coverage, reliability
 from ..harness import detgeo_figures
-from ..metrics import RIGHT, Figures, Located, by_count, iou, summarize
+from ..metrics import RIGHT, THRESHOLD, Figures, Located, by_count, iou, right, summarize
 
 
 def groups(located: Sequence[Located]) -> dict[str, list[Located]]:
@@ -32,7 +32,14 @@ def scenes(located: Sequence[Located]) -> dict[str, Figures]:
     return {name: summarize([item for item in located if item.scene == name]) for name in names}
 
 
-def document(told: dict[str, Any], located: Sequence[Located]) -> dict[str, Any]:
+def accepted(located: Sequence[Located], threshold: float) -> tuple[float, float]:
+    """Share of answers with a score above the threshold, and share of these that is right; NaN = unknown."""
+    above = [item for item in located if item.score > threshold]
+    known = [item for item in above if not math.isnan(item.error)]
+    return len(above) / len(located), float(right(known).mean()) if known else math.nan
+
+
+def document(told: dict[str, Any], located: Sequence[Located], threshold: float = THRESHOLD) -> dict[str, Any]:
     """Figures over all objects, over those of quality A (None without any), by number of targets, and by scene.
 
     Those of CVOGL (`told["dataset"]`) by DetGeo's protocol as well.
@@ -40,6 +47,7 @@ def document(told: dict[str, Any], located: Sequence[Located]) -> dict[str, Any]
     Args:
         told: what was evaluated: goes before the figures.
         located: at least one object.
+        threshold: of the score; see `accepted`.
     """
     figures: dict[str, Any] = {"all": None, "A": None}
     figures |= {name: summarize(members).to_dict() for name, members in groups(located).items()}
@@ -48,7 +56,8 @@ def document(told: dict[str, Any], located: Sequence[Located]) -> dict[str, Any]
             figures[key] = {name: part.to_dict() for name, part in parts.items()}
     if told.get("dataset") == "cvogl":
         figures["detgeo"] = detgeo_figures(located).to_dict()
-    return {**told, **figures}
+    above, good = accepted(located, threshold)
+    return {**told, **figures, "threshold": threshold, "above": above, "right_above": finite(good)}
 
 
 def lost_document(told: dict[str, Any], located: Sequence[Located], threshold: float) -> dict[str, Any]:
@@ -65,7 +74,7 @@ def lost_document(told: dict[str, Any], located: Sequence[Located], threshold: f
         "threshold": threshold,
         "answers": len(scores),
         "frames": len({item.key for item in located}),
-        "above": sum(score > threshold for score in scores) / len(scores),
+        "above": accepted(located, threshold)[0],
         "score_median": scores[len(scores) // 2],
         "score_max": scores[-1],
     }
