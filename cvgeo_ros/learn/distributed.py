@@ -1,6 +1,7 @@
 """Devices, and one training by several processes: torchrun starts them, each on a device of its own."""
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -36,8 +37,10 @@ class Team:
         if self.size == 1:
             return module
         on = [self.device] if self.device.type == "cuda" else None
-        # A batch without objects leaves parts of the box head out.
-        return DistributedDataParallel(module, device_ids=on, broadcast_buffers=False, find_unused_parameters=True)
+        # Of 1x1 convolutions, whose strides mean nothing.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+        # A batch without objects leaves parts of the box head out. Buffers are constants.
+        return DistributedDataParallel(module, device_ids=on, forward_sync_buffers=False, find_unused_parameters=True)
 
     @staticmethod
     def apart(module: nn.Module) -> AbstractContextManager[None]:
