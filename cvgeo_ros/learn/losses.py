@@ -176,7 +176,7 @@ class Objective(nn.Module):
         """
         logits = torch.einsum("bnd,bdhw->bnhw", prompts, match.float()) * self.model.fusion.evidence_scale.exp()
         maps = F.normalize(logits.flatten(0, 1).flatten(1).softmax(-1), dim=-1)
-        distance = (2 - 2 * maps @ maps.T).clamp(min=1e-6).sqrt()
+        distance = torch.cdist(maps, maps)  # in float32 whatever autocast is set to
         batch, number = prompts.shape[:2]
         image = torch.arange(batch, device=maps.device).repeat_interleave(number)
         place = targets.flatten(0, 1)

@@ -4,13 +4,15 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, TypeAdapter, ValidationError
 
+from ..errors import DatasetError
 from ..geo import Attitude, PinholeCamera, compass_to_yaw, ground_to_frame
 from .warping import Homography
 
@@ -73,23 +75,63 @@ def read_rgb(path: Path, shrink: float = 1.0) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+class _Set(BaseModel):
+    """A folder of photographs from straight above."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: str
+    pattern: str = "*.jpg"
+    gsd: PositiveFloat  # metres per pixel of the file
+    shrink: Annotated[float, Field(gt=0, le=1)] = 1.0
+    weight: PositiveFloat = 1.0
+
+
+PHOTOGRAPHS_FILE = "photographs.json"
 # Ground sampling distances are estimates (by cars and houses); the gate and the scale augmentation need no better.
-_REAL = (
-    ("tartu", "train/*.jpg", 0.13, 1.0, 1.0),
-    ("caliterra", "*.jpg", 0.06, 0.6, 0.25),
-    ("boruszyn", "*.jpg", 0.15, 1.0, 1.5),
-    ("brighton", "*.JPG", 0.025, 0.3, 0.7),
+_KNOWN = (
+    _Set(folder="tartu", pattern="train/*.jpg", gsd=0.13),
+    _Set(folder="caliterra", gsd=0.06, shrink=0.6, weight=0.25),
+    _Set(folder="boruszyn", gsd=0.15, weight=1.5),
+    _Set(folder="brighton", pattern="*.JPG", gsd=0.025, shrink=0.3, weight=0.7),
 )
 
 
 def real_sources(root: Path) -> list[Source]:
-    """Photographs of `train/`: nadir sets warped onto themselves, tartu with its buildings' outlines."""
+    """Photographs from straight above, each warped onto itself, with the outlines of buildings where there is a mask.
+
+    Args:
+        root: holds ``photographs.json``, a list of {"folder", "pattern" (*.jpg), "gsd" (m/px of the files), "shrink"
+            (1), "weight" (1)}, or else the folders that the shipped weights were trained on. A mask lies beside its
+            photograph: ``a.jpg`` and ``a_mask.png``, not 0 where a building is.
+
+    Raises:
+        DatasetError: a photographs.json that cannot be read, or one of whose sets is empty.
+    """
+    path = root / PHOTOGRAPHS_FILE
+    known: tuple[_Set, ...] = _KNOWN
+    if path.is_file():
+        try:
+            known = TypeAdapter(tuple[_Set, ...]).validate_json(path.read_bytes())
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise DatasetError(f"{path}: {where}: {first['msg']}") from error
     sources = []
-    for name, pattern, gsd, shrink, weight in _REAL:
-        for path in sorted((root / name).glob(pattern)):
-            mask = path.with_name(path.stem + "_mask.png")
+    for group in known:
+        files = sorted((root / group.folder).glob(group.pattern))
+        if path.is_file() and not files:
+            raise DatasetError(f"{path}: no file matches {root / group.folder / group.pattern}")
+        for file in files:
+            mask = file.with_name(file.stem + "_mask.png")
             sources.append(
-                Source(path, gsd / shrink, mask=mask if mask.exists() else None, weight=weight, shrink=shrink)
+                Source(
+                    file,
+                    group.gsd / group.shrink,
+                    mask=mask if mask.exists() else None,
+                    weight=group.weight,
+                    shrink=group.shrink,
+                )
             )
     return sources
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cvgeo_ros.errors import DatasetError
 from cvgeo_ros.geo import project
 from cvgeo_ros.learn.pairs import PairConfig, Pairs
 from cvgeo_ros.learn.scenes.dataset import Options, write_world
@@ -117,3 +118,20 @@ def test_real_sources_find_outlines_by_name(tmp_path: Path) -> None:
     for name in ("a.jpg", "a_mask.png", "b.jpg"):
         cv2.imwrite(str(folder / name), np.zeros((8, 8, 3), np.uint8))
     assert [(s.tile.name, s.mask is not None) for s in real_sources(tmp_path)] == [("a.jpg", True), ("b.jpg", False)]
+
+
+def test_photographs_of_ones_own_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "town").mkdir()
+    cv2.imwrite(str(tmp_path / "town" / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    listed = tmp_path / "photographs.json"
+    listed.write_text('[{"folder": "town", "pattern": "*.png", "gsd": 0.1, "shrink": 0.5}]')
+    (source,) = real_sources(tmp_path)
+    assert source.gsd == pytest.approx(0.2), "metres per pixel once shrunk"
+    for text, told in (
+        ('[{"folder": "town"}]', "gsd"),
+        ('[{"folder": "x", "gsd": 1}]', "no file matches"),
+        ("{", "JSON"),
+    ):
+        listed.write_text(text)
+        with pytest.raises(DatasetError, match=told):
+            real_sources(tmp_path)
