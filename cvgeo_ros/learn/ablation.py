@@ -57,7 +57,7 @@ class Budget:
     batch: int = 8
     rate: float = 2e-3
     net: NetConfig = PICO
-    pairs: PairConfig = field(default_factory=lambda: PairConfig(query_size=96, tile_size=192, clicks=6))
+    pairs: PairConfig = field(default_factory=lambda: PairConfig(query_size=96, tile_size=192, clicks=6, extents=12))
 
 
 class VariantTrainer(Trainer):

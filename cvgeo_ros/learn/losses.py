@@ -12,6 +12,7 @@ from ..net.consensus import Votes, correlate
 from ..net.encoder import Features
 from ..net.gmoe import Routing
 from ..net.head import Boxes
+from ..net.prompt import sample
 
 APART_SHARPNESS = 2.0
 """How steeply the inter-object term falls with the distance of two attention maps (at most the root of 2)."""
@@ -26,7 +27,7 @@ class LossWeights:
     vote: float = 0.2
     heat: float = 0.5
     apart: float = 0.1
-    box: float = 2.0
+    box: float = 3.0
     quality: float = 0.1
     score: float = 0.2
     balance: float = 0.01
@@ -133,16 +134,7 @@ class Objective(nn.Module):
         ).mean()
         parts["apart"] = self._apart(answer.prompts, tile.match, targets)
 
-        objects = batch["boxes"].isfinite().all(-1)
-        jittered = targets + torch.randn_like(targets) * 0.6
-        first, boxes = model.box_head(tile.context, answer.prompts, jittered)
-        truth = batch["boxes"][objects] / STRIDE
-        rough, _ = self._extent(first, truth, objects)
-        box, iou = self._extent(boxes, truth, objects)
-        parts["box"] = (rough + box) / 2 if len(iou) else dense * 0
-        parts["quality"] = (
-            F.binary_cross_entropy_with_logits(boxes.quality[objects], iou.detach()) if len(iou) else dense * 0
-        )
+        parts["box"], parts["quality"], iou = self._boxes(batch, tile, answer.prompts, targets)
 
         right = ((answer.peak.place - targets).norm(dim=-1) < 2.0).float()
         parts["score"] = F.binary_cross_entropy_with_logits(answer.score, right) + self._elsewhere(
@@ -154,11 +146,38 @@ class Objective(nn.Module):
         with torch.no_grad():
             watch = {name: value.detach() for name, value in parts.items()}
             watch["right"] = right.mean()
-            watch["iou"] = iou.mean() if len(iou) else dense * 0
+            watch["iou"] = _mean(iou)
             best = votes.z.flatten(1).argmax(1)
             found = torch.stack([best % votes.z.shape[-1], best // votes.z.shape[-1]], -1) - index + 0.5
             watch["placed"] = _mean((found.norm(dim=-1) < 2.0).float()[related])
         return total, watch
+
+    def _boxes(
+        self, batch: dict[str, Tensor], tile: TileFeatures, prompts: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Losses of extent and of trust in it, and the IoU of the final boxes.
+
+        Boxes are read off the tile, so that objects nobody clicked teach them too: the tile's own descriptor is their
+        prompt.
+        """
+        truth, places = batch["boxes"] / STRIDE, targets
+        if "extents" in batch:
+            extents = batch["extents"] / STRIDE
+            size = (extents[..., 2:] - extents[..., :2]).nan_to_num()
+            middle = ((extents[..., 2:] + extents[..., :2]) / 2).nan_to_num()
+            middle = middle + torch.randn_like(size) * (0.12 * size).clamp(max=2.0)
+            places = torch.cat([places, middle], 1)
+            prompts = torch.cat([prompts, sample(tile.match, middle).detach()], 1)
+            truth = torch.cat([truth, extents], 1)
+        objects = truth.isfinite().all(-1)
+        first, boxes = self.model.box_head(tile.context, prompts, places + torch.randn_like(places) * 0.6)
+        if not bool(objects.any()):
+            nothing = boxes.size.sum() * 0
+            return nothing, nothing, truth.new_zeros(0)
+        rough, _ = self._extent(first, truth[objects], objects)
+        box, iou = self._extent(boxes, truth[objects], objects)
+        quality = F.binary_cross_entropy_with_logits(boxes.quality[objects], iou.detach())
+        return (rough + box) / 2, quality, iou
 
     @staticmethod
     def _extent(boxes: Boxes, truth: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:

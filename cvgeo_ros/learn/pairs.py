@@ -15,6 +15,7 @@ from torch.utils.data import IterableDataset
 
 from ..geo import project
 from . import augment
+from .relation import Relation
 from .sources import Outline, Source, read_outlines, read_rgb
 from .warping import Homography, box_through, warp
 
@@ -31,6 +32,7 @@ class PairConfig:
     Attributes:
         query_size, tile_size: sides of frame raster and tile piece, pixels.
         clicks: clicks per pair.
+        extents: further objects of the tile whose boxes are taught, clicked or not.
         rotation: standard deviation of the heading's error, degrees.
         scale: standard deviation of the log of the height's error.
         perspective: largest displacement of a corner, share of the raster's side (tilt).
@@ -38,12 +40,13 @@ class PairConfig:
     """
 
     query_size: int = 128
-    tile_size: int = 256
+    tile_size: int = 320
     clicks: int = 8
+    extents: int = 24
     rotation: float = 9.0
     scale: float = 0.10
     perspective: float = 0.06
-    gsd: tuple[float, float] = (0.24, 0.6)
+    gsd: tuple[float, float] = (0.24, 0.66)
 
 
 class Pairs(IterableDataset[dict[str, torch.Tensor]]):
@@ -139,9 +142,9 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
         cells = c.query_size // 8
         mask = cv2.resize(visible.astype(np.float32), (cells, cells), interpolation=cv2.INTER_AREA) > 0.9
         if shown is None:
-            relation = _Relation(raster, shift=shift)
+            relation = Relation(raster, shift=shift)
         else:
-            relation = _Relation(raster, raster_to_frame, to_piece, to_piece @ to_tile, np.load(shown.matches))
+            relation = Relation(raster, raster_to_frame, to_piece, to_piece @ to_tile, np.load(shown.matches))
         clicks = {} if shown is None else shown.clicks
         objects = self._objects(source, clicks, to_tile, to_piece, np.linalg.inv(raster), rng)
         drawn = self._clicks(objects, relation, mask, rng)
@@ -163,6 +166,7 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
             "clicks": torch.from_numpy(points).float(),
             "targets": torch.from_numpy(places).float(),
             "boxes": torch.from_numpy(boxes).float(),
+            "extents": torch.from_numpy(self._extents(source, to_piece, rng)).float(),
         }
 
     @staticmethod
@@ -199,10 +203,25 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
             found.append((project(to_raster, on_piece)[0], (box[:2] + box[2:]) / 2 + jitter, box))
         return found
 
+    def _extents(self, source: Source, to_piece: Homography, rng: np.random.Generator) -> Points:
+        """(extents, 4) boxes in piece px of objects that lie wholly in the piece, filled up with NaN."""
+        c = self.config
+        if source.mask is not None:
+            corners = [project(to_piece, contour) for contour, _ in self._outlines(source.mask)]
+            boxes = np.array([np.r_[part.min(0), part.max(0)] for part in corners]).reshape(-1, 4)
+        else:
+            boxes = np.array([box_through(to_piece, box) for box in source.boxes]).reshape(-1, 4)
+        inside = (boxes[:, :2] >= 0).all(1) & (boxes[:, 2:] <= c.tile_size).all(1)
+        boxes = boxes[inside & (boxes[:, 2:] - boxes[:, :2] > 6).all(1)]
+        found = np.full((c.extents, 4), np.nan)
+        some = rng.permutation(len(boxes))[: c.extents]
+        found[: len(some)] = boxes[some]
+        return found
+
     def _clicks(
         self,
         objects: list[tuple[Points, Points, Points]],
-        relation: "_Relation",
+        relation: Relation,
         mask: NDArray[np.bool_],
         rng: np.random.Generator,
     ) -> tuple[Points, Points, Points] | None:
@@ -231,49 +250,6 @@ class Pairs(IterableDataset[dict[str, torch.Tensor]]):
                 places.append(place)
                 boxes.append(np.full(4, np.nan))
         return None
-
-
-@dataclass(frozen=True)
-class _Relation:
-    """Where on the piece lies what the raster shows: (N, 2) raster px -> (N, 2) piece px, NaN where it does not show.
-
-    Attributes:
-        raster: raster px -> piece px of the ground.
-        to_frame, to_piece, ground: raster px -> frame px, tile px -> piece px, frame px of the ground -> piece px.
-        matches: true correspondences of the frame's cells, tile px; None: a photograph warped onto itself.
-        shift: the displacement that was put on it, raster px.
-    """
-
-    raster: Homography
-    to_frame: Homography | None = None
-    to_piece: Homography | None = None
-    ground: Homography | None = None
-    matches: NDArray[np.float32] | None = None
-    shift: NDArray[np.float32] | None = None
-
-    def __call__(self, points: Points) -> Points:
-        if self.matches is None or self.to_frame is None or self.to_piece is None or self.ground is None:
-            return project(self.raster, points + self._shifts(points))
-        height, width = self.matches.shape[:2]
-        seen = project(self.to_frame, points)
-        column, row = np.floor(seen / 8).astype(int).T
-        shown = (column >= 0) & (row >= 0) & (column < width) & (row < height)
-        column, row = np.where(shown, column, 0), np.where(shown, row, 0)
-        # What stands on the ground is displaced alike within a cell; the cell's own tilt is the ground's.
-        centres = np.stack([column, row], -1) * 8 + 4.0
-        displaced = project(self.to_piece, self.matches[row, column].astype(np.float64)) - project(self.ground, centres)
-        return np.where(shown[:, None], project(self.raster, points) + displaced, np.nan)
-
-    def shown_at(self, point: Points) -> Points:
-        """The raster shows at p what lies at p + shift: a point of the ground appears against the shift."""
-        inside = self.shift is not None and (point >= 0).all() and (point < len(self.shift)).all()
-        return point - self._shifts(point[None])[0] if inside else point
-
-    def _shifts(self, points: Points) -> Points:
-        if self.shift is None:
-            return np.zeros_like(points)
-        column, row = points.astype(int).T
-        return self.shift[row, column].astype(np.float64)
 
 
 def _piece_to_tile(corner: NDArray[np.float64], side: float, size: int, turn: float) -> Homography:

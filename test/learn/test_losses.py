@@ -53,6 +53,7 @@ def test_every_part_is_finite_and_teaches(small_config: NetConfig, objects: bool
         "clicks": torch.rand(2, 4, 2) * 60,
         "targets": torch.rand(2, 4, 2) * 120,
         "boxes": boxes.expand(2, 4, 4).clone(),
+        "extents": boxes.expand(2, 3, 4).clone(),
     }
     total, watch = objective(batch)
     total.backward()
@@ -76,3 +77,13 @@ def test_objects_that_look_alike_are_driven_apart(small_config: NetConfig) -> No
     same = torch.cat([alike[:, :1], alike[:, :1], different[:, 1:]], 1)
     other = torch.cat([alike[:, :1], different[:, 1:], different[:, 1:]], 1)
     assert objective._apart(same, match, clicked_twice) < objective._apart(other, match, clicked_twice)
+
+
+def test_objects_that_nobody_clicked_teach_their_extent(small_config: NetConfig) -> None:
+    torch.manual_seed(0)
+    objective = Objective(CrossViewLocator(small_config), LossWeights())
+    tile, _ = objective.model.encode_tile(torch.rand(1, 3, 128, 128), torch.tensor([0.3]))
+    batch = {"boxes": torch.full((1, 2, 4), math.nan), "extents": torch.tensor([[[8.0, 8, 40, 24], [math.nan] * 4]])}
+    prompts = torch.nn.functional.normalize(torch.randn(1, 2, 16), dim=-1)
+    box, quality, iou = objective._boxes(batch, tile, prompts, torch.rand(1, 2, 2) * 16)
+    assert len(iou) == 1 and box > 0 and quality > 0

@@ -74,6 +74,20 @@ def test_boxes_enclose_their_outline_and_targets_lie_inside(photograph: Source) 
     assert found > 5
 
 
+def test_extents_are_boxes_of_the_piece(photograph: Source) -> None:
+    pairs, rng = Pairs([photograph], [], 0.0, PairConfig(), seed=0), np.random.default_rng(1)
+    drawn = [pair for _ in range(20) if (pair := pairs.draw(photograph, rng)) is not None]
+    shown = [pair["extents"][0] for pair in drawn if pair["extents"].isfinite().any()]
+    assert len(shown) > 3
+    for extent in shown:
+        assert extent.min() >= 0 and extent.max() <= PairConfig().tile_size
+    for pair in drawn:
+        assert not pair["extents"][1:].isfinite().any(), "there is one outline"
+        if pair["boxes"].isfinite().all(1).any() and pair["extents"].isfinite().any():
+            clicked = pair["boxes"][pair["boxes"].isfinite().all(1)][0]
+            np.testing.assert_allclose(pair["extents"][0], clicked, atol=1e-3)
+
+
 def test_the_stream_is_deterministic_by_seed(photograph: Source) -> None:
     first, second, other = (next(iter(Pairs([photograph], [], 0.0, PairConfig(), seed))) for seed in (5, 5, 6))
     for key in first:
