@@ -151,7 +151,9 @@ def rich_table(table: "Table") -> "RichTable":
 
     sheet = RichTable(header_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for index, heading in enumerate(table.header):
-        sheet.add_column(heading, justify="right" if index else "left")
+        # Headings break at spaces alone.
+        least = max((len(word) for word in heading.split()), default=0)
+        sheet.add_column(heading, justify="right" if index else "left", min_width=least)
     for row in table.rows:
         sheet.add_row(*row)
     return sheet
