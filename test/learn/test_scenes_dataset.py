@@ -1,16 +1,19 @@
 """Rendered training material and the demo scene: complete folders whose truth belongs to their images."""
 
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from cvgeo_ros.errors import ImageError
 from cvgeo_ros.geo.camera import Attitude, PinholeCamera, frame_to_ground
 from cvgeo_ros.geo.store import open_store
-from cvgeo_ros.learn.scenes import pack
-from cvgeo_ros.learn.scenes.dataset import Options, write_world
+from cvgeo_ros.learn.scenes import pack, sheet
+from cvgeo_ros.learn.scenes.dataset import Options, draw_drone, write_world
 from cvgeo_ros.learn.scenes.demo import write_demo
 from cvgeo_ros.scene import Scene
 
@@ -36,6 +39,50 @@ def test_a_world_folder_is_complete_and_reproducible(tmp_path: Path) -> None:
         assert 0 <= u0 < u1 <= satellite.shape[1] and 0 <= v0 < v1 <= satellite.shape[0]
     for file in folder.iterdir():
         assert file.read_bytes() == (tmp_path / "b" / "7" / file.name).read_bytes()
+
+
+def test_street_views_of_a_world_leave_the_rest_as_it_is(tmp_path: Path) -> None:
+    write_world(tmp_path / "plain", 7, SMALL)
+    write_world(tmp_path / "street", 7, replace(SMALL, ground=2))
+    plain, street = (json.loads((tmp_path / name / "7" / "world.json").read_text()) for name in ("plain", "street"))
+    assert {key for key in plain if plain[key] != street[key]} == {"ground"}
+    known = {item["id"] for item in street["objects"]}
+    assert [view["projection"] for view in street["ground"]] == ["perspective", "panorama"]
+    assert any(view["objects"] for view in street["ground"])
+    for view, shape in zip(street["ground"], [(480, 640, 3), (256, 512, 3)], strict=True):
+        assert cv2.imread(str(tmp_path / "street" / "7" / view["file"])).shape == shape
+        assert all(0 < edge < 300 / street["gsd"] for edge in view["camera"])
+        for item in view["objects"]:
+            assert item["id"] in known and item["visible"] >= 0.3
+            assert 0 < item["click"][0] < shape[1] and 0 < item["click"][1] < shape[0]
+
+
+def test_drones_look_from_straight_down_to_50_degrees_ahead() -> None:
+    rng = np.random.default_rng(0)
+    tilts = [90 + np.degrees(draw_drone(rng, (960, 540)).attitude.pitch) for _ in range(400)]
+    assert 0 <= min(tilts) < 1 and 48 < max(tilts) <= 50
+    assert 0.4 < np.mean(np.array(tilts) < 10) < 0.75
+
+
+def test_processes_write_the_same_worlds(tmp_path: Path) -> None:
+    for folder, workers in (("one", 1), ("two", 2)):
+        write = partial(write_world, tmp_path / folder, options=SMALL)
+        assert len(list(pack.written(write, [8, 9], workers))) == 2
+    for seed in ("8", "9"):
+        files = sorted((tmp_path / "one" / seed).iterdir())
+        assert len(files) == 4
+        for file in files:
+            assert file.read_bytes() == (tmp_path / "two" / seed / file.name).read_bytes()
+
+
+def test_a_sheet_has_a_row_a_world_and_a_name_that_can_be_written(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="name one"):
+        sheet.main(tmp_path / "sheet.gif", 3, 1)
+    sheet.main(tmp_path / "sheet.png", 3, 1)
+    picture = cv2.imread(str(tmp_path / "sheet.png"))
+    assert picture.shape[0] < 400 and picture.shape[1] > 2000
+    for part in np.array_split(picture, 5, axis=1):
+        assert part.std() > 20
 
 
 def test_pack_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

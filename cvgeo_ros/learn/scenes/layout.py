@@ -107,15 +107,13 @@ def inner_box(polygon: Polygon) -> Box:
     normals = np.stack([-edges[:, 1], edges[:, 0]], 1)[lengths > 1e-6] / lengths[lengths > 1e-6, None]
     reach = np.einsum("ij,ij->i", centre - polygon[lengths > 1e-6], normals)
     slope_s, slope_t = np.abs(normals @ along), np.abs(normals @ across)
-    best, best_half = -1.0, half
-    for share in np.linspace(0.3, 1.0, 29):
-        a = half[0] * share
-        room = reach - a * slope_s
-        if np.any(room <= 0):
-            break
-        b = min(half[1], float(np.min(np.where(slope_t > 1e-3, room / np.maximum(slope_t, 1e-3), np.inf))))
-        if a * b > best:
-            best, best_half = a * b, np.array([a, b])
+    a = half[0] * np.linspace(0.3, 1.0, 29)
+    room = reach - a[:, None] * slope_s
+    fits = np.logical_and.accumulate((room > 0).all(axis=1))
+    across_room = np.where(slope_t > 1e-3, room / np.maximum(slope_t, 1e-3), np.inf)
+    b = np.minimum(half[1], across_room.min(axis=1))
+    best = int(np.argmax(np.where(fits, a * b, -1.0)))
+    best_half = np.array([a[best], b[best]]) if fits[0] else half
     return Box(centre, angle, float(2 * best_half[0]), float(2 * best_half[1]))
 
 

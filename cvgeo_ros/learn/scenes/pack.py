@@ -31,15 +31,15 @@ def main(
     columns = (TextColumn("worlds"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task("worlds", total=worlds, completed=worlds - len(seeds))
-        for _ in _written(write, seeds, workers):
+        for _ in written(write, seeds, workers):
             progress.advance(task)
     if seeds:
         rate = 60 * len(seeds) / (time.monotonic() - start)
         typer.echo(f"{out}: {len(seeds)} worlds written, {rate:.1f} a minute with {workers} process(es)")
 
 
-def _written(write: "partial[None]", seeds: list[int], workers: int) -> Iterator[None]:
-    """Write the worlds of the seeds, and yield after each."""
+def written(write: "partial[None]", seeds: list[int], workers: int) -> Iterator[None]:
+    """Write the worlds of the seeds with so many processes, and yield after each."""
     if workers == 1:
         cv2.setNumThreads(1)
         for seed in seeds:
