@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ import cv2
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cvgeo_ros.errors import SceneError
 from cvgeo_ros.learn.scenes.dataset import WORLD_FILE, Options, write_world
 
 
@@ -49,6 +51,11 @@ def written(write: "partial[None]", seeds: list[int], workers: int) -> Iterator[
     try:
         for future in as_completed([pool.submit(write, seed) for seed in seeds]):
             yield future.result()
+    except BrokenProcessPool as error:
+        raise SceneError(
+            "a process that rendered worlds was killed, perhaps for memory; what is written stays: run the command "
+            "again, with fewer --workers"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
