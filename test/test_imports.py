@@ -22,6 +22,7 @@ ARROWS: dict[str, set[str]] = {
     "draw": {"errors", "geo", "localizer"},
     "nodes": {"draw", "errors", "geo", "localizer", "msg", "place", "scene", "share", "srv", "vehicle"},
     "demo": {"errors", "msg", "nodes", "scene", "share"},
+    "bench": {"demo", "errors", "geo", "localizer", "msg", "net", "nodes", "scene"},
     "learn": {"draw", "errors", "geo", "localizer", "net", "place", "scene", "share"},
 }
 ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy", "tf2_ros"}
@@ -83,6 +84,15 @@ def test_arrows(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((PACKAGE / "cli").glob("*.py")), ids=lambda path: path.stem)
 def test_command_line_loads_what_is_heavy_on_demand(path: Path) -> None:
     """Of the modules that every call of the command line reads; `report` is read by commands as they run."""
-    heavy = ("cvgeo_ros.learn", "cvgeo_ros.localizer", "cvgeo_ros.demo", "torch", "rclpy", "cv2", "numpy")
+    heavy = (
+        "cvgeo_ros.bench",
+        "cvgeo_ros.learn",
+        "cvgeo_ros.localizer",
+        "cvgeo_ros.demo",
+        "torch",
+        "rclpy",
+        "cv2",
+        "numpy",
+    )
     at_start = imports(path, iter(ast.parse(path.read_text()).body))
     assert path.stem == "report" or not [name for name in at_start if name.startswith(heavy)]

@@ -1,16 +1,13 @@
 """``cvgeo bench``: what this machine achieves."""
 
+import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 bench = typer.Typer(help="Measure what this machine achieves.", no_args_is_help=True)
-
-
-@bench.callback()
-def group() -> None:
-    """Keep the name of the one command."""
 
 
 @bench.command(epilog="Example: [bold]cvgeo bench latency --width 1920[/]")
@@ -22,13 +19,55 @@ def latency(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     width: Annotated[int, typer.Option(min=64, max=16384, help="Frames are resized to this width, px.")] = 1920,
     requests: Annotated[int, typer.Option(min=1, help="How many to measure.")] = 30,
+    out: Annotated[Path, typer.Option(help="Folder for the localizer's log.")] = Path("out/latency"),
 ) -> None:
     """Measure the time from a published frame to its targets, over DDS between two processes, part by part."""
     from cvgeo_ros.cli.demo import shipped_scene
     from cvgeo_ros.demo.processes import exit_on_signals, set_up_ros
 
     set_up_ros()
-    from cvgeo_ros.nodes.latency import main
+    from cvgeo_ros.bench.latency import main
 
     with exit_on_signals():
-        main(scene or shipped_scene(), model, device, width, requests)
+        main(scene or shipped_scene(), model, device, width, requests, out)
+
+
+@bench.command(epilog="Example: [bold]cvgeo bench ratios --threads 2[/]")
+def ratios(
+    scene: Annotated[
+        Path | None, typer.Argument(help="Folder of the scene; without it the one that ships with the project.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Name of a shipped model, or a .safetensors file.")] = "nano",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="How often; what takes seconds runs a third as often.")] = 15,
+    clock: Annotated[
+        Literal["wall", "cpu"], typer.Option(help="cpu: CPU time, for a machine that others keep busy.")
+    ] = "wall",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Measure side by side what clicks, cache, sparse experts and small models save, and the rate of frames.
+
+    Takes a few minutes. Every ratio is taken in one run, round by round, so that other load cancels.
+    """
+    from rich.console import Console
+
+    from cvgeo_ros.cli.demo import shipped_scene
+    from cvgeo_ros.nodes._memory import reuse_large_blocks
+
+    reuse_large_blocks()  # as the localizer's node does
+    import torch
+
+    from cvgeo_ros.bench.ratios import measure, table
+    from cvgeo_ros.bench.subjects import Plan
+    from cvgeo_ros.scene import Scene
+
+    torch.set_num_threads(threads)
+    plan = Plan(rounds=rounds, clock=clock)
+    with Console(stderr=True).status("starting") as status:
+        report = measure(Scene.load(scene or shipped_scene()), model, device, plan, status.update)
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=1))
+    else:
+        # Where nobody watches, lines must not be folded at 80 columns.
+        Console(width=None if sys.stdout.isatty() else 150).print(table(report))

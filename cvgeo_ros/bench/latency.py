@@ -4,12 +4,8 @@ This process is camera and operator; the localizer is another process, as on a r
 click sent just before its frame, so that nothing waits for anything but the frame.
 """
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +19,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, NavSatFix
 from std_msgs.msg import Float64, Header
 
+from cvgeo_ros.demo.processes import NAMESPACE, Processes
 from cvgeo_ros.errors import CvgeoError
 from cvgeo_ros.msg import GeoTargetArray, TargetClickArray
 from cvgeo_ros.nodes._memory import reuse_large_blocks
@@ -39,8 +36,6 @@ PARTS: dict[str, tuple[str, ...]] = {
     "fusion and head": ("inference/consensus", "inference/head"),
 }
 """Parts of the latency by what the localizer's diagnostics call them; the rest is publishing."""
-
-NAMESPACE = "/latency"
 
 LEAD = 50_000_000
 """How long clicks and telemetry are sent before their frame, ns."""
@@ -67,6 +62,7 @@ def measure(
     device: str = "auto",
     width: int = 1920,
     requests: int = 30,
+    out: Path = Path("out/latency"),
     patience: float = 120.0,
 ) -> Latency:
     """Measure on the first frame of a scene that has a click.
@@ -76,6 +72,7 @@ def measure(
         model, device: As the localizer's parameters.
         width: The frame is resized to this width, px.
         requests: How many to measure, after three that fill the caches.
+        out: Receives the localizer's log.
         patience: How long to wait for the localizer to start, and for one answer, s.
 
     Raises:
@@ -90,32 +87,17 @@ def measure(
     picture = cv2.resize(picture, (width, round(picture.shape[0] * scale)), interpolation=cv2.INTER_AREA)
     objects = scene.objects_of(record.file)
     click = np.array([objects[0].click]) * scale if objects else np.array([[width / 2, picture.shape[0] / 2]])
-    parameters = {"map": str(scene.map.resolve()), "model": model, "device": device, "frame_timeout": "5.0"}
+    parameters = {"map": str(scene.map.resolve()), "model": model, "device": device, "frame_timeout": 5.0}
     context = rclpy.Context()
     rclpy.init(context=context)
     try:
-        with _localizer(parameters) as process:
-            operator = _Operator(context, process, np.asarray(picture, np.uint8), click, record, patience)
+        with Processes(out) as processes:
+            processes.start("localizer", parameters)
+            operator = _Operator(context, processes.check, np.asarray(picture, np.uint8), click, record, patience)
             samples = [operator.ask() for _ in range(requests + 3)][3:]
     finally:
         rclpy.shutdown(context=context)
     return Latency({name: np.array([sample[name] for sample in samples]) for name in samples[0]})
-
-
-@contextmanager
-def _localizer(parameters: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    overrides = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
-    ros = ["--ros-args", "-r", f"__ns:={NAMESPACE}", "--log-level", "warn", *overrides]
-    process = subprocess.Popen([sys.executable, "-m", "cvgeo_ros.nodes.localizer", *ros], env=os.environ)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(20.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 class _Operator:
@@ -124,13 +106,13 @@ class _Operator:
     def __init__(
         self,
         context: rclpy.Context,
-        process: "subprocess.Popen[bytes]",
+        check: Callable[[], None],
         bgr: NDArray[np.uint8],
         click: NDArray[np.float64],
         record: FrameRecord,
         patience: float,
     ) -> None:
-        self._process = process
+        self._check = check
         self._patience = patience
         self._node = rclpy.create_node("operator", namespace=NAMESPACE, context=context)
         self._executor = rclpy.executors.SingleThreadedExecutor(context=context)
@@ -160,7 +142,7 @@ class _Operator:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name != f"{NAMESPACE}/localizer".lstrip("/"):
+            if status.name != f"{NAMESPACE}/localizer":
                 continue
             values = {pair.key: pair.value for pair in status.values}
             self._failure = values.get("last_error", "")
@@ -174,8 +156,7 @@ class _Operator:
         while not done():
             if self._failure:
                 raise CvgeoError(self._failure)
-            if self._process.poll() is not None:
-                raise CvgeoError(f"the localizer ended with exit code {self._process.returncode}")
+            self._check()
             if time.monotonic() > deadline:
                 raise CvgeoError(f"the localizer did not answer within {self._patience:g} s")
             self._executor.spin_once(timeout_sec=0.05)
@@ -224,8 +205,8 @@ def table(latency: Latency) -> Any:
     return table
 
 
-def main(scene: Path, model: str = "nano", device: str = "auto", width: int = 1920, requests: int = 30) -> None:
+def main(scene: Path, model: str, device: str, width: int, requests: int, out: Path) -> None:
     """Measure the latency from a published frame to received targets on a scene and print it."""
     from rich.console import Console
 
-    Console().print(table(measure(Scene.load(scene), model, device, width, requests)))
+    Console().print(table(measure(Scene.load(scene), model, device, width, requests, out)))

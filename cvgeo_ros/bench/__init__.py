@@ -1,0 +1,1 @@
+"""What this machine achieves: ratios between ways of doing the same work, and latency over DDS."""
