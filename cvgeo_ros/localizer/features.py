@@ -3,8 +3,7 @@
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -63,13 +62,14 @@ class Window:
     features: TileFeatures
     void: Tensor
 
-    reach = 80
-    """Largest side of a frame's raster that is expected, cells."""
+    _correlators: dict[int, Correlator] = field(default_factory=dict)
 
-    @cached_property
-    def correlator(self) -> Correlator:
-        """For frames of up to `reach` cells a side."""
-        return Correlator(self.features.match, (self.reach, self.reach))
+    def correlator(self, side: int) -> Correlator:
+        """For frames of up to `side` cells a side; kept, one for every 16 cells more."""
+        reach = -(-side // 16) * 16
+        if reach not in self._correlators:
+            self._correlators[reach] = Correlator(self.features.match, (reach, reach))
+        return self._correlators[reach]
 
 
 class FeatureCache:

@@ -3,7 +3,7 @@
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -67,6 +67,8 @@ class Placer:
     """Heights tried where none is known, metres: 45 to 368, a factor of 1.35 apart."""
     guesses = 12
     """Combinations of heading and height that are fitted after the sweep."""
+    batch = 8
+    """Rasters that are encoded at once, at most."""
     finalists = 3
     """Fits that are looked at in full resolution."""
 
@@ -107,7 +109,9 @@ class Placer:
         refused: MapError | None = None
         for guess in guesses:
             try:
-                ballot = self._vote(frame, clicks, camera, guess, 1.0, size, timings)
+                rectified, grid = self._lay_down(frame, clicks, camera, guess, 1.0, size, timings)
+                (features,) = self._encode([rectified], timings)
+                ballot = self._vote(rectified, features, grid, guess, timings)
             except MapError as error:  # a guess that was fitted off the map leaves the others standing
                 refused = error
             else:
@@ -126,10 +130,17 @@ class Placer:
         nothing = np.zeros((0, 2))
         size = self.model.config.query_size // 2
         best: list[tuple[float, Placement, Prior]] = []
+        groups: dict[tuple[float, tuple[int, ...]], list[tuple[Rectified, Grid, Prior]]] = {}
         for yaw, height in itertools.product(yaws, heights):
             guess = replace(prior, yaw=yaw, height=height)
-            ballot = self._vote(frame, nothing, camera, guess, 2.0, size, timings)
-            best.append((float(ballot.votes.z.max()), ballot, guess))
+            rectified, grid = self._lay_down(frame, nothing, camera, guess, 2.0, size, timings)
+            groups.setdefault((grid.gsd, rectified.valid.shape), []).append((rectified, grid, guess))
+        # Rasters of one size are encoded together; by scale, so that each part of the tile is taken out once.
+        for _, group in sorted(groups.items(), key=lambda item: item[0]):
+            features = self._encode([rectified for rectified, _, _ in group], timings)
+            for (rectified, grid, guess), own in zip(group, features, strict=True):
+                ballot = self._vote(rectified, own, grid, guess, timings)
+                best.append((float(ballot.votes.z.max()), ballot, guess))
             best = sorted(best, key=lambda item: -item[0])[: self.guesses]
         fitted: list[tuple[float, Prior]] = []
         for _, ballot, guess in best:
@@ -161,7 +172,7 @@ class Placer:
             position_radius=30.0,
         )
 
-    def _vote(
+    def _lay_down(
         self,
         frame: NDArray[np.uint8],
         clicks: NDArray[np.float64],
@@ -170,22 +181,25 @@ class Placer:
         zoom: float,
         size: int,
         timings: dict[str, float],
-    ) -> Placement:
-        """Rectify with a known heading and height, encode, and vote over translations; nothing is fitted yet."""
+    ) -> tuple[Rectified, Grid]:
+        """Rectify with a known heading and height, and the tile's grid of the same scale."""
         assert prior.yaw is not None and prior.height is not None
         attitude = Attitude(prior.yaw, -math.pi / 2 if prior.pitch is None else prior.pitch, prior.roll or 0.0)
         grid = self.grid(zoom)
         with stage(timings, "rectify"):
             axes = self.tile.transform.jacobian(self._position(prior)) * np.asarray(grid.scale)
             rectified = lay_down(frame, clicks, camera, attitude, prior.height, axes, size)
-            grid = self.grid(zoom * rectified.zoom)
-        with stage(timings, "frame"):
-            features = self._encode(rectified)
+        return rectified, self.grid(zoom * rectified.zoom)
+
+    def _vote(
+        self, rectified: Rectified, features: Features, grid: Grid, prior: Prior, timings: dict[str, float]
+    ) -> Placement:
+        """Vote over translations; nothing is fitted yet."""
         with stage(timings, "tile"):
             window, allowed = self._window(grid, rectified, prior)
         with stage(timings, "consensus"):
             mask = torch.from_numpy(rectified.mask()).to(self.device)
-            votes = window.correlator(features.match, mask[None], allowed)
+            votes = window.correlator(max(mask.shape))(features.match, mask[None], allowed)
             width = votes.z.shape[-1]
             best = int(votes.z.argmax())
             translation = np.array([best % width, best // width], np.float32) - votes.origin
@@ -206,9 +220,16 @@ class Placer:
                     best = replace(ballot, translation=translation.cpu().numpy(), alignment=alignment)
         return best
 
-    def _encode(self, rectified: Rectified) -> Features:
-        image = to_tensor(rectified.image, rectified.valid, self.device)
-        features, _ = self.model.encode_frame(image, torch.tensor([rectified.gsd], device=self.device))
+    def _encode(self, frames: Sequence[Rectified], timings: dict[str, float]) -> list[Features]:
+        """Features of frames of one size, `batch` at a time."""
+        features: list[Features] = []
+        with stage(timings, "frame"):
+            for first in range(0, len(frames), self.batch):
+                part = frames[first : first + self.batch]
+                images = torch.cat([to_tensor(rectified.image, rectified.valid, self.device) for rectified in part])
+                gsd = torch.tensor([rectified.gsd for rectified in part], device=self.device)
+                match, context = self.model.encode_frame(images, gsd)[0]
+                features += [Features(match[i : i + 1], context[i : i + 1]) for i in range(len(part))]
         return features
 
     def _window(self, grid: Grid, rectified: Rectified, prior: Prior) -> tuple[Window, torch.Tensor | None]:

@@ -115,18 +115,18 @@ def spread(votes: Votes, clicks: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         (B, N, h, w): entry (i, j) is the vote that the click lies at the centre of tile cell (i, j).
     """
-    batch, number = clicks.shape[:2]
     height, width = votes.z.shape[-2:]
-    y, x = torch.meshgrid(
-        torch.arange(size[0], device=clicks.device), torch.arange(size[1], device=clicks.device), indexing="ij"
-    )
-    cells = torch.stack([x, y], -1).float() + 0.5
-    # Translation t takes the click p to the cell centre c: t = c - p; its index is t + origin.
-    index = cells - clicks[:, :, None, None, :] + torch.tensor(votes.origin, device=clicks.device)
-    grid = (index + 0.5) / torch.tensor([width, height], device=clicks.device) * 2 - 1
-    z = votes.z.clamp(min=-10.0).unsqueeze(1).expand(-1, number, -1, -1).reshape(batch * number, 1, height, width)
-    out = F.grid_sample(z, grid.reshape(batch * number, *size, 2), padding_mode="border", align_corners=False)
-    return out.reshape(batch, number, *size)
+    # Translation t takes the click p to the cell centre c: t = c - p; its index is t + origin. From cell to cell that
+    # grows by one, so that all cells of a click share one bilinear weight.
+    first = 0.5 - clicks + torch.tensor(votes.origin, device=clicks.device)
+    part = (first - first.floor())[..., None, None]
+    x = first[..., 0].floor().long()[..., None] + torch.arange(size[1] + 1, device=clicks.device)
+    y = first[..., 1].floor().long()[..., None] + torch.arange(size[0] + 1, device=clicks.device)
+    batch = torch.arange(clicks.shape[0], device=clicks.device)[:, None, None, None]
+    z = votes.z.clamp(min=-10.0)
+    corners = z[batch, y.clamp(0, height - 1)[..., :, None], x.clamp(0, width - 1)[..., None, :]]
+    rows = torch.lerp(corners[..., :-1, :], corners[..., 1:, :], part[:, :, 1])
+    return torch.lerp(rows[..., :-1], rows[..., 1:], part[:, :, 0])
 
 
 def spread_raised(votes: Votes, clicks: Tensor, lean: Tensor, size: tuple[int, int]) -> Tensor:
@@ -188,19 +188,19 @@ def align(
     step = math.ceil(math.sqrt(where.shape[0] / MATCHES))
     where = where[(where % step == 0).all(1)]
     cells = where.flip(1).float() + 0.5
-    start = (cells + translation).floor().long()
+    shift = (translation + 0.5).floor().long()
     offsets = torch.stack(
         torch.meshgrid(*(torch.arange(-reach, reach + 1, device=query.device),) * 2, indexing="xy"), -1
     ).reshape(-1, 2)
-    places = start[:, None] + offsets
+    places = (where.flip(1) + shift)[:, None] + offsets
     inside = (places >= 0).all(-1) & (places[..., 0] < width) & (places[..., 1] < height)
     keep = inside.float().mean(1) > 0.5
     if int(keep.sum()) < 16:
         return None
     cells, places, inside, where = cells[keep], places[keep], inside[keep], where[keep]
-    x, y = places[..., 0].clamp(0, width - 1), places[..., 1].clamp(0, height - 1)
-    candidates = reference[:, y, x]
-    similarity = torch.einsum("dp,dpk->pk", query[:, where[:, 0], where[:, 1]], candidates).masked_fill(~inside, -1.0)
+    similarity = _around(query[:, ::step, ::step], reference, shift, step, reach)
+    row, column = (where // step).unbind(1)
+    similarity = similarity[row, column].flatten(1).masked_fill(~inside, -1.0)
     best, peak = similarity.max(1)
     # Sub-cell: the mean over the peak's neighbourhood only, so that a second candidate far away does not pull.
     near = ((places - places.gather(1, peak[:, None, None].expand(-1, 1, 2))).abs().amax(-1) <= 1) & inside
@@ -220,6 +220,30 @@ def align(
         inliers=float(agree.float().mean()),
         residual=float(residual[agree].square().mean().sqrt()),
     )
+
+
+def _around(query: Tensor, reference: Tensor, shift: Tensor, step: int, reach: int) -> Tensor:
+    """Similarities of every `step`-th cell of a frame with the tile's cells around where a shift puts it.
+
+    Row by row, as products of a row's cells with the strip of the tile around it: gathering each cell's surroundings
+    would move thirteen times as much memory.
+
+    Args:
+        query: (D, r, c) unit descriptors of the cells, cell (i, j) at (step j, step i).
+        reference: (D, h, w); cells beyond it count as those at its border.
+        shift: (2,) long, (x, y) cells from frame to tile.
+
+    Returns:
+        (r, c, n, n), n = 2 reach + 1: by offsets in y and in x.
+    """
+    rows, columns = query.shape[1:]
+    around = torch.arange(-reach, reach + 1, device=query.device)
+    y = step * torch.arange(rows, device=query.device)[:, None] + around + shift[1]
+    x = torch.arange(-reach, step * (columns - 1) + reach + 1, device=query.device) + shift[0]
+    strips = reference[:, :, x.clamp(0, reference.shape[2] - 1)][:, y.clamp(0, reference.shape[1] - 1)]
+    products = torch.einsum("drc,drnm->rcnm", query, strips)
+    seen = step * torch.arange(columns, device=query.device)[:, None] + around + reach
+    return products.gather(3, seen[None, :, None].expand(rows, -1, len(around), -1))
 
 
 def _fit(
