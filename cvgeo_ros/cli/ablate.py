@@ -20,7 +20,7 @@ def ablate(
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and figures; a stopped run goes on from it.")],
     variant: Annotated[list[str] | None, typer.Option(help="Variant, again for more; without it, all of them.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds of each.")] = 3,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 240,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 160,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, one core each.")] = 1,
 ) -> None:
     """Train variants of a small network alike and judge them on one rendered benchmark."""

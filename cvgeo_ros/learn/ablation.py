@@ -53,8 +53,8 @@ class Budget:
 
     rendered: Path
     benchmark: Path
-    steps: int = 240
-    batch: int = 8
+    steps: int = 160
+    batch: int = 6
     rate: float = 2e-3
     net: NetConfig = PICO
     pairs: PairConfig = field(default_factory=lambda: PairConfig(query_size=96, tile_size=192, clicks=6, extents=12))
