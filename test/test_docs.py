@@ -70,7 +70,7 @@ def test_every_interface_is_mentioned() -> None:
         assert f"cvgeo_ros/{path.stem}" in INTERFACES, path.name
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/interfaces.md", "docs/training.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/interfaces.md", "docs/performance.md", "docs/training.md"])
 def test_links_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text()):
         assert (ROOT / name).parent.joinpath(target).exists(), target
