@@ -104,7 +104,7 @@ class Placer:
         """
         known = prior.yaw is not None and prior.height is not None
         guesses = [prior] if known else self._search(frame, camera, prior, timings)
-        size = self.model.config.query_size * 5 // 4
+        size = self.model.config.query_size * 13 // 8  # oblique frames reach further than those from above
         placements: list[Placement] = []
         refused: MapError | None = None
         for guess in guesses:

@@ -19,6 +19,9 @@ from ..geo import (
 )
 from ..net import STRIDE
 
+REACHES = (3.0, 2.4, 1.9, 1.5)
+"""How far from the point below the camera a frame is looked at, heights: as far as the raster allows."""
+
 
 @dataclass(frozen=True)
 class Rectified:
@@ -68,8 +71,8 @@ def lay_down(
 ) -> Rectified:
     """Resample a frame to the ground in the axes of a tile.
 
-    The raster covers what the frame shows within a few heights of the camera, and the clicks; its sampling distance is
-    that of `axes`, doubled until it fits into `size` pixels.
+    The raster covers the clicks, and what the frame shows within as many heights of the camera (`REACHES`) as fit into
+    `size` pixels; its sampling distance is that of `axes`, doubled where not even the fewest do.
 
     Args:
         frame: (H, W, 3) RGB uint8.
@@ -85,14 +88,18 @@ def lay_down(
         CalibrationError: no ground in view.
     """
     to_frame = ground_to_frame(camera, attitude, height)
-    polygon = footprint(camera, attitude, height, max_range=3.0 * height)
+    ground = np.zeros((0, 2))
     if len(clicks):
         ground = frame_to_ground(camera, attitude, height, clicks)
         for index in np.flatnonzero(np.isnan(ground).any(axis=1)):
             raise ClickError(f"click {index} at {tuple(clicks[index])} px is above the horizon; click on the ground")
-        polygon = np.vstack([polygon, _within(ground, 6.0 * height, clicks)])
-    in_axes = polygon @ np.linalg.inv(axes).T  # tile raster pixels from the point below the camera
-    low, high = in_axes.min(0), in_axes.max(0)
+        ground = _within(ground, 6.0 * height, clicks)
+    for reach in REACHES:  # what lies far off is given up before resolution is
+        polygon = np.vstack([footprint(camera, attitude, height, max_range=reach * height), ground])
+        in_axes = polygon @ np.linalg.inv(axes).T  # tile raster pixels from the point below the camera
+        low, high = in_axes.min(0), in_axes.max(0)
+        if (high - low).max() <= size:
+            break
     zoom = 1
     while ((high - low) / zoom).max() > size:
         zoom *= 2
