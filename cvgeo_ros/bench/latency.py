@@ -37,6 +37,8 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 """Parts of the latency by what the localizer's diagnostics call them; the rest is publishing."""
 
+SETTLE = 0.5
+"""The other side of a match may still miss what is published in this time after it, s."""
 LEAD = 50_000_000
 """How long clicks and telemetry are sent before their frame, ns."""
 
@@ -94,7 +96,10 @@ def measure(
         with Processes(out) as processes:
             processes.start("localizer", parameters)
             operator = _Operator(context, processes.check, np.asarray(picture, np.uint8), click, record, patience)
-            samples = [operator.ask() for _ in range(requests + 3)][3:]
+            try:
+                samples = [operator.ask() for _ in range(requests + 3)][3:]
+            finally:
+                operator.close()
     finally:
         rclpy.shutdown(context=context)
     return Latency({name: np.array([sample[name] for sample in samples]) for name in samples[0]})
@@ -136,6 +141,12 @@ class _Operator:
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos_profile_sensor_data)
         publishers: list[Any] = [self._images, self._clicks, self._infos, self._fixes, *self._numbers]
         self._wait(lambda: all(publisher.get_subscription_count() for publisher in publishers))
+        time.sleep(SETTLE)
+
+    def close(self) -> None:
+        """Leave the ROS graph: what stays behind would take part in it as long as the process lives."""
+        self._executor.shutdown()
+        self._node.destroy_node()
 
     def _on_targets(self, message: GeoTargetArray) -> None:
         self._answers[to_nanoseconds(message.header.stamp)] = time.perf_counter()

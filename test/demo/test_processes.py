@@ -77,16 +77,13 @@ def wait_for_death(processes: Processes) -> None:
         time.sleep(0.05)
 
 
-def test_domains_in_use_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    import rclpy
-
+def test_domains_in_use_are_passed_over() -> None:
     domain = free_domain()
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    node = rclpy.create_node("holder", context=context)
-    try:
+    # A process of its own: a second participant of one process listens on other ports than the first.
+    hold = "import rclpy; rclpy.init(); node = rclpy.create_node('holder'); print('here', flush=True); input()"
+    command = [sys.executable, "-c", hold]
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "here\n"
         assert free_domain() != domain
-    finally:
-        node.destroy_node()
-        rclpy.shutdown(context=context)
+        holder.kill()
