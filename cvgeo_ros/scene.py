@@ -62,6 +62,13 @@ class FrameRecord(BaseModel):
     centre_lon: Longitude | None = None
 
 
+def require_extent(bbox: tuple[float, float, float, float]) -> None:
+    """Refuse a box (u_min, v_min, u_max, v_max) that holds nothing. Raises ValueError."""
+    u0, v0, u1, v1 = bbox
+    if not (u0 < u1 and v0 < v1):
+        raise ValueError(f"bbox {list(bbox)} is empty: want [u_min, v_min, u_max, v_max]")
+
+
 class SceneObject(BaseModel):
     """A click on an object in a frame and the object's true box on the map.
 
@@ -85,9 +92,7 @@ class SceneObject(BaseModel):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        u0, v0, u1, v1 = self.bbox
-        if not (u0 < u1 and v0 < v1):
-            raise ValueError(f"bbox {list(self.bbox)} is empty: want [u_min, v_min, u_max, v_max]")
+        require_extent(self.bbox)
         return self
 
 

@@ -53,12 +53,15 @@ def table_of(rows: "list[Row]", title: str) -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    from cvgeo_ros.learn.ablation import FIGURES
+
     sheet = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     sheet.add_column("")
-    names = {"acc_25": "acc@0.25", "acc_50": "acc@0.5", "acci_25": "accI@0.25", "within_5m": "within 5 m"}
-    for name in names.values():
-        sheet.add_column(name, justify="right")
+    for heading in FIGURES.values():
+        sheet.add_column(heading, justify="right")
     for row in rows:
-        cells = [f"{100 * row.mean[n]:.1f} ± {100 * row.deviation[n]:.1f} ({100 * row.change[n]:+.1f})" for n in names]
+        cells = [
+            f"{100 * row.mean[n]:.1f} ± {100 * row.deviation[n]:.1f} ({100 * row.change[n]:+.1f})" for n in FIGURES
+        ]
         sheet.add_row(row.title, *cells)
     return sheet

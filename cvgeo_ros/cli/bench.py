@@ -7,16 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from cvgeo_ros.cli.options import Device, Model, ShippedScene
+
 bench = typer.Typer(help="Measure what this machine achieves.", no_args_is_help=True)
 
 
 @bench.command(epilog="Example: [bold]cvgeo bench latency --width 1920[/]")
 def latency(
-    scene: Annotated[
-        Path | None, typer.Argument(help="Folder of the scene; without it the one that ships with the project.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="Name of a shipped model, or a .safetensors file.")] = "nano",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    scene: ShippedScene = None,
+    model: Model = "nano",
+    device: Device = "auto",
     width: Annotated[int, typer.Option(min=64, max=16384, help="Frames are resized to this width, px.")] = 1920,
     requests: Annotated[int, typer.Option(min=1, help="How many to measure.")] = 30,
     out: Annotated[Path, typer.Option(help="Folder for the localizer's log.")] = Path("out/latency"),
@@ -34,11 +34,9 @@ def latency(
 
 @bench.command(epilog="Example: [bold]cvgeo bench ratios --threads 2[/]")
 def ratios(
-    scene: Annotated[
-        Path | None, typer.Argument(help="Folder of the scene; without it the one that ships with the project.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="Name of a shipped model, or a .safetensors file.")] = "nano",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    scene: ShippedScene = None,
+    model: Model = "nano",
+    device: Device = "auto",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
     rounds: Annotated[int, typer.Option(min=1, help="How often; what takes seconds runs a third as often.")] = 15,
     clock: Annotated[

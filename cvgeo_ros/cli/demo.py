@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cvgeo_ros.cli.options import Device, Model, ShippedScene
 from cvgeo_ros.errors import SceneError
 from cvgeo_ros.share import shipped
 
@@ -17,12 +18,10 @@ if TYPE_CHECKING:
 
 
 def demo(
-    scene: Annotated[
-        Path | None, typer.Argument(help="Folder of the scene; without it the one that ships with the project.")
-    ] = None,
+    scene: ShippedScene = None,
     out: Annotated[Path, typer.Option(help="Folder for picture, bag and logs.")] = Path("out/demo"),
-    model: Annotated[str, typer.Option(help="Name of a shipped model, or a .safetensors file.")] = "nano",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    model: Model = "nano",
+    device: Device = "auto",
     rate: Annotated[float, typer.Option(min=0.05, max=30.0, help="Frames a second that the camera plays.")] = 1.0,
 ) -> None:
     """Play a scene through camera, localizer and visualizer over DDS, click its objects and show where they are.

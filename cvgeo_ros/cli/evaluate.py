@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cvgeo_ros.cli.options import Device, Model
+
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
@@ -35,8 +37,8 @@ def evaluate(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the errors put on hints and clicks.")] = 0,
-    model: Annotated[str, typer.Option(help="Name of a shipped model, or a .safetensors file.")] = "nano",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    model: Model = "nano",
+    device: Device = "auto",
     method: Annotated[
         Literal["ours", "direct", "sift"],
         typer.Option(help="On pairs: the localizer as it flies, its network alone, or SIFT with MAGSAC."),

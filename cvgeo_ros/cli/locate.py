@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from cvgeo_ros.cli.options import Device, Model
+
 
 def locate(
     map_path: Annotated[Path, typer.Option("--map", help="GeoTIFF, .mbtiles file or XYZ folder to search in.")],
@@ -21,8 +23,8 @@ def locate(
     altitude: Annotated[float | None, typer.Option(min=1.0, help="Height above the ground, m.")] = None,
     pitch: Annotated[float | None, typer.Option(help="Of the optical axis, deg; -90 = straight down.")] = None,
     hfov: Annotated[float | None, typer.Option(min=1.0, max=179.0, help="Horizontal field of view, deg.")] = None,
-    model: Annotated[str, typer.Option(help="Name of a shipped model, or a .safetensors file.")] = "nano",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    model: Model = "nano",
+    device: Device = "auto",
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("out/locate.png"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:

@@ -160,10 +160,11 @@ class Row:
     change: dict[str, float]
 
 
-FIGURES = ("acc_25", "acc_50", "acci_25", "within_5m")
+FIGURES = {"acc_25": "acc@0.25", "acc_50": "acc@0.5", "acci_25": "accI@0.25", "within_5m": "within 5 m"}
+"""Figures of the table, and their headings."""
 
 
-def rows_of(figures: dict[str, list[dict[str, float | None]]], names: Sequence[str] = FIGURES) -> list[Row]:
+def rows_of(figures: dict[str, list[dict[str, float | None]]], names: Sequence[str] = tuple(FIGURES)) -> list[Row]:
     """Lines of the table in the order of the variants."""
 
     def values(variant: str, name: str) -> np.ndarray:

@@ -12,12 +12,12 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import CalibrationError, ClickError, MapError, SceneError
+from ..errors import SceneError
 from ..geo import PinholeCamera, TileStore, compass_to_yaw, distance, enu_to_geodetic, open_store
 from ..localizer import Localizer, Prior, Target
 from ..scene import SCENE_FILE, FrameRecord, Scene, read_image
+from .asking import ask_apart
 from .metrics import Located
 
 POSITION_ERROR = 75.0
@@ -138,7 +138,12 @@ def _evaluate_frame(
     if record.hfov is not None:
         camera = PinholeCamera.from_hfov(frame.shape[1], frame.shape[0], math.radians(record.hfov))
     started = perf_counter()
-    targets = _targets(localizer, store, frame, [item.click for item in objects], camera, prior, refusals)
+    targets = ask_apart(
+        lambda clicks: list(localizer.locate(frame, clicks, camera, prior).targets),
+        [item.click for item in objects],
+        lambda click: _refused(store, click),
+        refusals,
+    )
     latency = perf_counter() - started
     located = []
     for item, target in zip(objects, targets, strict=True):
@@ -164,25 +169,10 @@ def _evaluate_frame(
     return located
 
 
-def _targets(
-    localizer: Localizer,
-    store: TileStore,
-    frame: NDArray[np.uint8],
-    clicks: Sequence[tuple[float, float]],
-    camera: PinholeCamera | None,
-    prior: Prior,
-    refusals: list[ValueError],
-) -> list[Target]:
-    """Answers to a frame's clicks; where one is refused the others are asked alone, so that it spoils only itself."""
-    try:
-        return list(localizer.locate(frame, clicks, camera, prior).targets)
-    except (ClickError, MapError, CalibrationError) as error:
-        if len(clicks) > 1:
-            alone = [_targets(localizer, store, frame, [click], camera, prior, refusals) for click in clicks]
-            return [target for targets in alone for target in targets]
-        refusals.append(error)
-        u, v = store.width / 2, store.height / 2
-        bounds = store.transform.bounds(0, 0, store.width, store.height)
-        latitude, longitude = store.transform.pixel_to_geodetic([u, v]).tolist()
-        std = float(distance([latitude, longitude], bounds[:2]))
-        return [Target(clicks[0], 0.0, (u, v, u, v), latitude, longitude, std, bounds)]
+def _refused(store: TileStore, click: tuple[float, float]) -> Target:
+    """What stands for the answer to a click that was refused: the middle of the map with a score of 0."""
+    u, v = store.width / 2, store.height / 2
+    bounds = store.transform.bounds(0, 0, store.width, store.height)
+    latitude, longitude = store.transform.pixel_to_geodetic([u, v]).tolist()
+    std = float(distance([latitude, longitude], bounds[:2]))
+    return Target(click, 0.0, (u, v, u, v), latitude, longitude, std, bounds)

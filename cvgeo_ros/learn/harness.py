@@ -10,6 +10,7 @@ within which its box's centre always lies; here it is the cell of the answered b
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -17,8 +18,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import CalibrationError, ClickError, DatasetError, MapError
+from ..errors import DatasetError
 from ..scene import read_image
+from .asking import ask_apart
 from .metrics import Box, Located, iou
 from .pairsets import PairObject, PairSample
 
@@ -108,7 +110,9 @@ def evaluate_pairs(
         truths = [_truth(sample, item, query, tile) for item in sample.objects]
         asked = replace(sample, objects=tuple(replace(item, bbox=_HIDDEN) for item in sample.objects))
         started = perf_counter()
-        answers = _ask(locator, asked, query, tile, refusals)
+        answers = ask_apart(
+            partial(_locate, locator, asked, query, tile), asked.objects, partial(_no_answer, tile), refusals
+        )
         latency = perf_counter() - started
         found[index] = [
             _judge(sample, item, answer, truth, latency)
@@ -137,15 +141,15 @@ def _truth(sample: PairSample, item: PairObject, query: RGB, tile: RGB) -> Box:
     return u0, v0, u1, v1
 
 
-def _ask(locator: PairLocator, sample: PairSample, query: RGB, tile: RGB, refusals: list[ValueError]) -> list[Answer]:
-    try:
-        return locator.locate(sample, query, tile)
-    except (ClickError, MapError, CalibrationError) as error:
-        if len(sample.objects) > 1:
-            alone = [replace(sample, objects=(item,)) for item in sample.objects]
-            return [answer for one in alone for answer in _ask(locator, one, query, tile, refusals)]
-        refusals.append(error)
-        return [Answer.none(tile)]
+def _locate(
+    locator: PairLocator, sample: PairSample, query: RGB, tile: RGB, objects: Sequence[PairObject]
+) -> list[Answer]:
+    """Ask for some objects of a sample."""
+    return locator.locate(replace(sample, objects=tuple(objects)), query, tile)
+
+
+def _no_answer(tile: RGB, item: PairObject) -> Answer:
+    return Answer.none(tile)
 
 
 def _judge(sample: PairSample, item: PairObject, answer: Answer, truth: Box, latency: float) -> Located:

@@ -24,6 +24,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import DatasetError
 from ..net.config import View
+from ..scene import require_extent
 
 PAIRS_FILE = "pairs.json"
 
@@ -85,9 +86,7 @@ class _ObjectEntry(BaseModel):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        u0, v0, u1, v1 = self.bbox
-        if not (u0 < u1 and v0 < v1):
-            raise ValueError(f"bbox {list(self.bbox)} is empty: want [u_min, v_min, u_max, v_max]")
+        require_extent(self.bbox)
         return self
 
 
@@ -107,9 +106,7 @@ class _PairEntry(BaseModel):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        twice = _repeated([item.id for item in self.objects])
-        if twice is not None:
-            raise ValueError(f"object id {twice!r} occurs twice")
+        _require_distinct("object id", [item.id for item in self.objects])
         return self
 
 
@@ -121,9 +118,7 @@ class _PairsFile(BaseModel):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        twice = _repeated([pair.name for pair in self.pairs])
-        if twice is not None:
-            raise ValueError(f"pair name {twice!r} occurs twice")
+        _require_distinct("pair name", [pair.name for pair in self.pairs])
         return self
 
 
@@ -192,13 +187,12 @@ def write_folder(root: str | Path, name: str, samples: Sequence[PairSample]) -> 
     path.write_text(f'{{"name": {json.dumps(name)}, "pairs": [\n' + ",\n".join(lines) + "\n]}\n", encoding="utf-8")
 
 
-def _repeated(names: Sequence[str]) -> str | None:
+def _require_distinct(what: str, names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            return name
+            raise ValueError(f"{what} {name!r} occurs twice")
         seen.add(name)
-    return None
 
 
 def _read_json(path: Path) -> Any:
