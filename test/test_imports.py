@@ -18,12 +18,13 @@ ARROWS: dict[str, set[str]] = {
     "vehicle": {"errors", "geo"},
     "scene": {"errors", "geo"},
     "localizer": {"errors", "geo", "net"},
+    "navigator": {"errors", "geo", "localizer", "vehicle"},
     "place": {"errors", "geo", "net"},
     "draw": {"errors", "geo", "localizer"},
-    "nodes": {"draw", "errors", "geo", "localizer", "msg", "place", "scene", "share", "srv", "vehicle"},
+    "nodes": {"draw", "errors", "geo", "localizer", "msg", "navigator", "place", "scene", "share", "srv", "vehicle"},
     "demo": {"errors", "msg", "nodes", "scene", "share"},
     "bench": {"demo", "errors", "geo", "localizer", "msg", "net", "nodes", "scene"},
-    "learn": {"draw", "errors", "geo", "localizer", "net", "place", "scene", "share"},
+    "learn": {"draw", "errors", "geo", "localizer", "navigator", "net", "place", "scene", "share", "vehicle"},
 }
 ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy", "tf2_ros"}
 LEARNS = {"safetensors", "timm", "torch", "torchvision"}
@@ -36,6 +37,7 @@ FOREIGN: dict[str, set[str]] = {
     "vehicle": ROS | LEARNS,
     "scene": ROS | LEARNS,
     "localizer": ROS,
+    "navigator": ROS,
     "place": ROS,
     "draw": ROS | LEARNS,
     "learn": ROS,

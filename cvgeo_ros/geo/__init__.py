@@ -11,6 +11,7 @@ from cvgeo_ros.geo.camera import (
     rectify,
 )
 from cvgeo_ros.geo.geodesy import distance, enu_to_geodetic, geodetic_to_enu
+from cvgeo_ros.geo.ground import GroundMatches
 from cvgeo_ros.geo.pyramid import BlockCache
 from cvgeo_ros.geo.resample import project
 from cvgeo_ros.geo.store import TileStore, open_store
@@ -21,6 +22,7 @@ __all__ = [
     "Attitude",
     "BlockCache",
     "GeoTransform",
+    "GroundMatches",
     "PinholeCamera",
     "PositionPrior",
     "TileStore",

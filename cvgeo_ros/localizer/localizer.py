@@ -13,6 +13,7 @@ from ..geo import PinholeCamera, TileStore
 from ..net import STRIDE, CrossViewLocator
 from ..net.weights import find_weights, load_weights
 from .features import FeatureCache
+from .ground import automatic_clicks, ground_matches
 from .placement import Placement, Placer, stage
 from .types import Localization, Prior, Target
 
@@ -114,11 +115,15 @@ class Localizer:
         placement = placer.place(frame, points, camera, prior, timings)
         with stage(timings, "head"):
             targets = self._answer(placer.tile, placement, points)
+        with stage(timings, "ground"):
+            prompts = automatic_clicks(placement.rectified, camera.width, camera.height)
+            scores = [target.score for target in self._answer(placer.tile, placement, prompts)]
+            ground = ground_matches(placer.tile, placement, float(np.median(scores)) if scores else 0.0)
         x, y = placement.window.origin
         h, w = placement.window.void.shape[-2:]
         corners = placement.grid.to_tile(np.array([[x, y], [x + w, y + h]], np.float64))
         (u0, v0), (u1, v1) = np.minimum(corners, [placer.tile.width, placer.tile.height]).tolist()
-        return Localization(targets, placer.tile.tile_id, (u0, v0, u1, v1), timings)
+        return Localization(targets, placer.tile.tile_id, (u0, v0, u1, v1), timings, ground)
 
     def _require_placer(self) -> Placer:
         if self._placer is None:

@@ -8,6 +8,8 @@ Convention:
 
 from dataclasses import dataclass, field
 
+from ..geo import GroundMatches
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -59,10 +61,13 @@ class Localization:
         targets: one per click, in their order.
         tile_id: of the tile.
         window: (u0, v0, u1, v1) tile pixels that were searched.
-        timings: seconds by stage: rectify, frame, tile, consensus, head.
+        timings: seconds by stage: rectify, frame, tile, consensus, head, ground.
+        ground: where places of the frame lie on the ground, whether or not there were clicks; None where frame and map
+            have too little in common to fit anything.
     """
 
     targets: tuple[Target, ...]
     tile_id: str
     window: tuple[float, float, float, float]
     timings: dict[str, float] = field(default_factory=dict)
+    ground: GroundMatches | None = None

@@ -152,12 +152,19 @@ class Alignment(NamedTuple):
         support: mean similarity of the matches that agree, weighted by trust, zero for those that do not.
         inliers: share of the frame's cells whose match agrees with the fit.
         residual: root mean square residual of the agreeing matches, cells.
+        source, matched: (M, 2) the matches: frame cells, and tile cells.
+        trust: (M,) 0..1, how distinct each match is.
+        deviation: (M,) distances of the matches from the fit, cells.
     """
 
     matrix: Tensor
     support: float
     inliers: float
     residual: float
+    source: Tensor
+    matched: Tensor
+    trust: Tensor
+    deviation: Tensor
 
 
 def align(
@@ -219,6 +226,10 @@ def align(
         support=float((best * trust * agree).sum() / trust.sum().clamp(min=1e-6)),
         inliers=float(agree.float().mean()),
         residual=float(residual[agree].square().mean().sqrt()),
+        source=cells,
+        matched=matched,
+        trust=trust,
+        deviation=residual,
     )
 
 
