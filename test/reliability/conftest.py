@@ -1,0 +1,5 @@
+"""What the tests of nodes in trouble stand on."""
+
+from ros_graph import graph, make_map, map_path, operate, operator
+
+__all__ = ["graph", "make_map", "map_path", "operate", "operator"]
