@@ -39,3 +39,7 @@ class DatasetError(CvgeoError):
 
 class TrainingError(CvgeoError):
     """A configuration, device or checkpoint that a training cannot use."""
+
+
+class BagError(CvgeoError):
+    """A bag that cannot be read or written, or lacks a topic or the definition of a type."""

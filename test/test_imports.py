@@ -12,8 +12,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cvgeo_ros"
 ARROWS: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
+    "memory": set(),
     "share": set(),
     "geo": {"errors"},
+    "bags": {"errors", "geo", "share"},
     "net": {"errors", "share"},
     "vehicle": {"errors", "geo"},
     "scene": {"errors", "geo"},
@@ -21,10 +23,23 @@ ARROWS: dict[str, set[str]] = {
     "navigator": {"errors", "geo", "localizer", "vehicle"},
     "place": {"errors", "geo", "net"},
     "draw": {"errors", "geo", "localizer"},
-    "nodes": {"draw", "errors", "geo", "localizer", "msg", "navigator", "place", "scene", "share", "srv", "vehicle"},
-    "demo": {"errors", "msg", "nodes", "scene", "share"},
-    "bench": {"demo", "errors", "geo", "localizer", "msg", "net", "nodes", "scene"},
-    "learn": {"draw", "errors", "geo", "localizer", "navigator", "net", "place", "scene", "share", "vehicle"},
+    "nodes": {
+        "draw",
+        "errors",
+        "geo",
+        "localizer",
+        "memory",
+        "msg",
+        "navigator",
+        "place",
+        "scene",
+        "share",
+        "srv",
+        "vehicle",
+    },
+    "demo": {"bags", "errors", "msg", "nodes", "scene", "share"},
+    "bench": {"demo", "errors", "geo", "localizer", "memory", "msg", "net", "nodes", "scene"},
+    "learn": {"bags", "draw", "errors", "geo", "localizer", "navigator", "net", "place", "scene", "share", "vehicle"},
 }
 ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy", "tf2_ros"}
 LEARNS = {"safetensors", "timm", "torch", "torchvision"}
@@ -32,6 +47,7 @@ EARTH = {"mercantile", "pyproj", "rasterio"}
 # Part of the package: libraries it must not know of. Only nodes, the demo and the command line speak ROS.
 FOREIGN: dict[str, set[str]] = {
     "share": ROS | LEARNS | EARTH,
+    "bags": ROS | LEARNS,
     "geo": ROS | LEARNS,
     "net": ROS | EARTH,
     "vehicle": ROS | LEARNS,

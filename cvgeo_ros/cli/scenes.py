@@ -1,4 +1,4 @@
-"""``cvgeo scenes``: render worlds to train on, and the scene of the demo."""
+"""``cvgeo scenes``: render worlds to train on, the scene of the demo, and flights as bags."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,6 +32,72 @@ def render_demo(
     from cvgeo_ros.learn.scenes.demo import SEED, main
 
     main(out, SEED if seed is None else seed)
+
+
+@scenes.command(epilog="Example: [bold]cvgeo scenes flight --out flight --seconds 60 --rate 2 --blank 20:50[/]")
+def flight(
+    out: Annotated[Path, typer.Option(help="Folder of the flight; what it held is replaced.")],
+    seed: Annotated[int | None, typer.Option(help="Seed of town, track and errors.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length.")] = 60.0,
+    rate: Annotated[float, typer.Option(min=0.01, help="Frames a second.")] = 2.0,
+    blank: Annotated[str, typer.Option(help="From and to, s, as 20:50: the camera sees nothing.")] = "",
+    fix_until: Annotated[float, typer.Option(min=0.0, help="The rough position is known until then, s.")] = 5.0,
+    position_error: Annotated[float, typer.Option(min=0.0, help="It is off by up to this, m.")] = 75.0,
+    heading_error: Annotated[float, typer.Option(min=0.0, help="Sigma of the compass, deg.")] = 5.0,
+    width: Annotated[int, typer.Option(min=160, help="Of the frames, px; 16:9.")] = 960,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of the frames' JPEG.")] = 80,
+) -> None:
+    """Render a flight over a town on another day than its map: a scene, and flight.mcap with telemetry and truth."""
+    from cvgeo_ros.learn.scenes.flight import BAG, SEED, Options, write_flight
+
+    options = Options(
+        seconds=seconds,
+        rate=rate,
+        blank=_span(blank) if blank else None,
+        fix_until=fix_until,
+        position_error=position_error,
+        heading_error=heading_error,
+        width=width,
+        quality=quality,
+    )
+    scene = write_flight(out, SEED if seed is None else seed, options)
+    size = (out / BAG).stat().st_size / 1e6
+    typer.echo(f"{out}: {len(scene.frames)} frames, {len(scene.objects)} objects; {out / BAG}: {size:.2f} MB")
+
+
+@scenes.command("bag", epilog="Example: [bold]cvgeo scenes bag my_scene --out my_scene.mcap --no-pitch[/]")
+def bag_of_scene(
+    scene: Annotated[Path, typer.Argument(help="Folder of the scene.")],
+    out: Annotated[Path, typer.Option(help="The bag: a folder, or one file that ends in .mcap or .db3.")],
+    protocol: Annotated[
+        Literal["prior", "wide", "blind"], typer.Option(help="What the vehicle knows of itself, as in `evaluate`.")
+    ] = "prior",
+    seed: Annotated[int, typer.Option(help="Of the errors of what it knows.")] = 0,
+    position_error: Annotated[float, typer.Option(min=0.0, help="Its position is off by up to this, m.")] = 75.0,
+    pitch: Annotated[bool, typer.Option(help="Whether the camera's pitch is told, where recorded.")] = True,
+    apart: Annotated[
+        float, typer.Option(min=0.0, help="Seconds between frames that are no flight; 0 = their stamps.")
+    ] = 0.0,
+) -> None:
+    """Write a scene as a bag: its frames, a vehicle's rough telemetry, the clicks, and the truth to score against."""
+    import numpy as np
+
+    from cvgeo_ros.learn.evaluation import Protocol
+    from cvgeo_ros.learn.scenes.bagging import scene_moments, write_bag
+    from cvgeo_ros.scene import Scene
+
+    moments = scene_moments(
+        Scene.load(scene), np.random.default_rng(seed), Protocol(protocol), pitch, apart, position_error
+    )
+    typer.echo(f"{out}: {write_bag(out, moments)} frames")
+
+
+def _span(text: str) -> tuple[float, float]:
+    try:
+        start, _, end = text.partition(":")
+        return float(start), float(end)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: give two times in seconds, as 20:50") from error
 
 
 @scenes.command(epilog="Example: [bold]cvgeo scenes benchmark --out bench/v2 --version v2[/]")

@@ -17,14 +17,14 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CompressedImage, Image
 
-from cvgeo_ros.errors import CvgeoError
+from cvgeo_ros.bags.types import learn
+from cvgeo_ros.bags.writer import is_bag, qos
 from cvgeo_ros.nodes.images import to_compressed, to_rgb
-from cvgeo_ros.share import prefixes
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -32,7 +32,6 @@ SHARED_TOPICS = ("/diagnostics", "/rosout")
 JPEG_QUALITY = 85
 # Large enough that nothing is lost while a picture is being compressed.
 DEPTH = 200
-_ENDLESS = QosTime(9223372036, 854775807)
 
 
 class Recorder:
@@ -52,7 +51,7 @@ class Recorder:
         self._types = get_typestore(Stores.EMPTY)
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
-        if (path / "metadata.yaml").is_file() or _is_unfinished(path):
+        if path.is_dir() and is_bag(path):
             shutil.rmtree(path)
         self._writer: Writer | None = Writer(path, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
@@ -106,22 +105,13 @@ class Recorder:
 
     def _open(self, topic: str, kind: str, reliable: bool, latched: bool) -> Callable[[bytes], None]:
         """Make room for a topic and return what writes its serialised messages."""
-        self._learn(kind)
-        qos = Qos(
-            QosHistory.KEEP_LAST,
-            10,
-            QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
-            QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
-            _ENDLESS,
-            _ENDLESS,
-            QosLiveliness.AUTOMATIC,
-            _ENDLESS,
-            False,
-        )
+        learn(self._types, kind)
         with self._lock:
             if self._writer is None:
                 return lambda _: None
-            connection = self._writer.add_connection(topic, kind, typestore=self._types, offered_qos_profiles=[qos])
+            connection = self._writer.add_connection(
+                topic, kind, typestore=self._types, offered_qos_profiles=[qos(reliable, latched)]
+            )
         return lambda data: self._write(connection, data)
 
     def _write(self, connection: Connection, data: bytes) -> None:
@@ -131,15 +121,6 @@ class Recorder:
                 self._writer.write(connection, now, data)
                 self._counts[connection.topic] = self._counts.get(connection.topic, 0) + 1
 
-    def _learn(self, kind: str) -> None:
-        """Read the definition of a type, and of those it is made of, from where their packages are installed."""
-        if kind in self._types.fielddefs:
-            return
-        self._types.register(get_types_from_msg(definition(kind), kind))
-        for _, field in self._types.fielddefs[kind][1]:
-            for name in _names_in(field):
-                self._learn(name)
-
 
 def message_class(kind: str) -> type:
     """Return the Python class of a message type such as "std_msgs/msg/Header"."""
@@ -148,29 +129,8 @@ def message_class(kind: str) -> type:
     return found
 
 
-def definition(kind: str) -> str:
-    """Return the text that a message type is defined by. Raises CvgeoError where it is not installed."""
-    for prefix in prefixes():
-        path = prefix / "share" / f"{kind}.msg"
-        if path.is_file():
-            return path.read_text()
-    raise CvgeoError(f"{kind}: no definition below {', '.join(map(str, prefixes()))}: install its package")
-
-
 def compress(image: Image) -> CompressedImage:
     """Return an image as JPEG."""
     bgr = cv2.cvtColor(to_rgb(image), cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return to_compressed(jpeg.tobytes(), image.header)
-
-
-def _is_unfinished(path: Path) -> bool:
-    return path.is_dir() and all(file.suffix == ".mcap" for file in path.iterdir())
-
-
-def _names_in(field: Any) -> list[str]:
-    """Names of the message types in a field of rosbags' typestore: (Nodetype, name) or (Nodetype, (field, length))."""
-    content = field[1]
-    if isinstance(content, str):
-        return [content]
-    return _names_in(content[0]) if isinstance(content[0], tuple) else []

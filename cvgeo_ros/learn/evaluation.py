@@ -37,7 +37,9 @@ class Protocol(StrEnum):
     """Nothing but the field of view."""
 
 
-def make_prior(record: FrameRecord, protocol: Protocol, rng: np.random.Generator) -> Prior:
+def make_prior(
+    record: FrameRecord, protocol: Protocol, rng: np.random.Generator, position_error: float = POSITION_ERROR
+) -> Prior:
     """The prior that `protocol` grants for a frame.
 
     Noise is drawn in every protocol alike, so that one seed gives one heading error in `prior` and `wide`.
@@ -46,7 +48,7 @@ def make_prior(record: FrameRecord, protocol: Protocol, rng: np.random.Generator
         SceneError: `prior` without a position in the record.
     """
     heading_error = rng.normal(0.0, HEADING_ERROR)
-    radius, bearing = POSITION_ERROR * math.sqrt(rng.uniform()), rng.uniform(0, 2 * math.pi)
+    radius, bearing = position_error * math.sqrt(rng.uniform()), rng.uniform(0, 2 * math.pi)
     if protocol is Protocol.BLIND:
         return Prior()
     latitude = longitude = None
@@ -58,7 +60,7 @@ def make_prior(record: FrameRecord, protocol: Protocol, rng: np.random.Generator
     return Prior(
         latitude=latitude,
         longitude=longitude,
-        position_radius=POSITION_ERROR,
+        position_radius=position_error,
         yaw=None if record.yaw is None else compass_to_yaw(record.yaw) + heading_error,
         pitch=None if record.pitch is None else math.radians(record.pitch),
         height=record.rel_alt,

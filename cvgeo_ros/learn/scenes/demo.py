@@ -86,7 +86,7 @@ def write_demo(out: Path, seed: int = SEED, resolution: float = 0.125) -> Scene:
         name = f"frame_{index + 1:02d}"
         write_jpeg(frames_dir / f"{name}.jpg", lens.expose(view.image, rng), 76)
         frames.append(_record(f"{name}.jpg", 2.0 * index, drone))
-        for number, seen in enumerate(_choose(sightings(view, drone, now, surface), found, now)):
+        for number, seen in enumerate(choose(sightings(view, drone, now, surface), found, now, FRAME_SIZE)):
             u0, v0, u1, v1 = (round(edge, 1) for edge in found[seen.id])
             click = (round(seen.click[0], 1), round(seen.click[1], 1))
             objects.append(
@@ -153,11 +153,23 @@ def _record(file: str, stamp: float, drone: Drone) -> FrameRecord:
     )
 
 
-def _choose(
-    seen: list[Sighting], found: dict[int, tuple[float, float, float, float]], world: World, count: int = 5
+def choose(
+    seen: list[Sighting],
+    found: dict[int, tuple[float, float, float, float]],
+    world: World,
+    frame_size: tuple[int, int],
+    count: int = 5,
 ) -> list[Sighting]:
-    """Choose well visible objects of 7 to 60 m, far from the frame's rim and from one another."""
-    width, height = FRAME_SIZE
+    """Choose well visible objects of 7 to 60 m, far from the frame's rim and from one another.
+
+    Args:
+        seen: Objects in the frame.
+        found: Their boxes on the map of ``GSD``, px, by id.
+        world: Of the frame.
+        frame_size: Width and height, px.
+        count: How many at most.
+    """
+    width, height = frame_size
     candidates = []
     for item in seen:
         if item.id not in found or item.visible < 0.85:

@@ -1,0 +1,1 @@
+"""rosbag2 bags without ROS: their message types, writing and reading (by rosbags)."""
