@@ -51,7 +51,7 @@ def ratios(
     from rich.console import Console
 
     from cvgeo_ros.cli.demo import shipped_scene
-    from cvgeo_ros.nodes._memory import reuse_large_blocks
+    from cvgeo_ros.memory import reuse_large_blocks
 
     reuse_large_blocks()  # as the localizer's node does
     import torch

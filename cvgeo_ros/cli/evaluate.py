@@ -87,7 +87,9 @@ def evaluate(
     from cvgeo_ros.learn.evaluation import Protocol
     from cvgeo_ros.learn.metrics import THRESHOLD
     from cvgeo_ros.learn.tasks import PairsTask, SceneTask
+    from cvgeo_ros.memory import reuse_large_blocks
 
+    reuse_large_blocks()
     task: SceneTask | PairsTask
     if dataset == "scene":
         granted = Protocol(protocol or ("prior" if elsewhere is None else "wide"))

@@ -41,8 +41,10 @@ def locate(
     from cvgeo_ros.cli.report import Result, duration, picture, table, write_picture
     from cvgeo_ros.geo import PinholeCamera, compass_to_yaw, open_store
     from cvgeo_ros.localizer import Localizer, Prior
+    from cvgeo_ros.memory import reuse_large_blocks
     from cvgeo_ros.scene import read_image
 
+    reuse_large_blocks()
     tile = open_store(map_path)
     frame = read_image(image)
     localizer = Localizer.load(model, device)

@@ -9,7 +9,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
 from cvgeo_ros.errors import CvgeoError
-from cvgeo_ros.nodes._memory import reuse_large_blocks
+from cvgeo_ros.memory import reuse_large_blocks
 from cvgeo_ros.nodes.executor import PooledExecutor
 
 THREADS = 4

@@ -1,4 +1,4 @@
-"""Memory settings of a process that passes large images around."""
+"""Memory settings of a process that handles large images."""
 
 import ctypes
 
