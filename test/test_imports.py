@@ -21,6 +21,7 @@ ARROWS: dict[str, set[str]] = {
     "scene": {"errors", "geo"},
     "localizer": {"errors", "geo", "net"},
     "navigator": {"errors", "geo", "localizer", "vehicle"},
+    "telemetry": {"errors", "geo", "localizer"},
     "place": {"errors", "geo", "net"},
     "draw": {"errors", "geo", "localizer"},
     "nodes": {
@@ -35,6 +36,7 @@ ARROWS: dict[str, set[str]] = {
         "scene",
         "share",
         "srv",
+        "telemetry",
         "vehicle",
     },
     "demo": {"bags", "errors", "msg", "nodes", "scene", "share"},
@@ -55,6 +57,7 @@ FOREIGN: dict[str, set[str]] = {
     "localizer": ROS,
     "navigator": ROS,
     "place": ROS,
+    "telemetry": ROS,
     "draw": ROS | LEARNS,
     "learn": ROS,
 }
