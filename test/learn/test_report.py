@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
+from cvgeo_ros.draw.chart import IDEAL, MEASURED
 from cvgeo_ros.learn.metrics import Located
 from cvgeo_ros.learn.report import Shot, document, lost_document, tables_of, write_lost_report, write_report
 from cvgeo_ros.learn.report.cases import choose, picture
-from cvgeo_ros.learn.report.charts import IDEAL, MEASURED, error_plot, reliability_diagram, sigma_plot
+from cvgeo_ros.learn.report.charts import error_plot, reliability_diagram, sigma_plot
 from cvgeo_ros.learn.report.document import finite
 
 BOX = (100.0, 100.0, 140.0, 140.0)

@@ -15,14 +15,15 @@ import cv2
 import numpy as np
 
 from ...draw import Picture
+from ...draw.page import Page
+from ...draw.table import Table
 from ..calibration import columns
 from ..harness import detgeo_figures
 from ..metrics import THRESHOLD, Located, by_frame, summarize
 from . import charts
 from .cases import Shot, Shots, choose, pair_shots, picture, scene_shots
 from .document import accepted, bounds, counts, document, finite, groups, lost_document, records, scenes, trust
-from .page import Page
-from .tables import Table, brief_table, detgeo_table, figures_table, share
+from .tables import brief_table, detgeo_table, figures_table, share
 
 __all__ = [
     "Shot",

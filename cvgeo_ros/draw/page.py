@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ...draw import Picture, canvas
-from .tables import Table
+from cvgeo_ros.draw import canvas
+from cvgeo_ros.draw.canvas import Picture
+from cvgeo_ros.draw.table import Table
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #20262e; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
