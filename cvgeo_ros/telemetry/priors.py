@@ -1,10 +1,8 @@
 """What the vehicle tells of itself, kept for a short while so that each frame finds the values of its own moment."""
 
 import math
-import threading
-from collections import deque
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from cvgeo_ros.geo.angles import compass_to_yaw
 from cvgeo_ros.geo.camera import PinholeCamera
@@ -16,8 +14,7 @@ from cvgeo_ros.telemetry.messages import (
     position_from_fix,
     to_nanoseconds,
 )
-
-T = TypeVar("T")
+from cvgeo_ros.telemetry.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -39,27 +36,6 @@ class PriorConfig:
     camera_pitch: float = math.nan
 
 
-class Samples(Generic[T]):
-    """The last values of a topic with their times; safe to share by threads."""
-
-    def __init__(self, size: int = 512) -> None:
-        self._items: deque[tuple[int, T]] = deque(maxlen=size)
-        self._lock = threading.Lock()
-
-    def add(self, time: int, value: T) -> None:
-        """Put a value in; time in ns."""
-        with self._lock:
-            self._items.append((time, value))
-
-    def nearest(self, time: int, max_age: int | None) -> T | None:
-        """Return the value nearest to a time (ns), None where none is within max_age (ns; None = any age)."""
-        with self._lock:
-            best = min(reversed(self._items), key=lambda item: abs(item[0] - time), default=None)
-        if best is None or (max_age is not None and abs(best[0] - time) > max_age):
-            return None
-        return best[1]
-
-
 @dataclass(frozen=True)
 class _Position:
     latitude: float
@@ -74,6 +50,10 @@ class Priors:
     """
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget everything, as when time is set back."""
         self._fix: Samples[_Position] = Samples()
         self._pose: Samples[_Position] = Samples()
         self._pose_yaw: Samples[float] = Samples()
