@@ -58,7 +58,7 @@ def ros_domain() -> Iterator[int]:
         yield domain
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_config() -> "NetConfig":
     """A network of the same code as the shipped sizes, fast enough for hundreds of tests."""
     from cvgeo_ros.net import NetConfig

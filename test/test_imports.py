@@ -23,6 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "navigator": {"errors", "geo", "localizer", "vehicle"},
     "telemetry": {"errors", "geo", "localizer"},
     "place": {"errors", "geo", "net"},
+    "maps": {"draw", "errors", "geo", "localizer"},
     "draw": {"errors", "geo", "localizer"},
     "nodes": {
         "draw",
@@ -59,6 +60,7 @@ FOREIGN: dict[str, set[str]] = {
     "place": ROS,
     "telemetry": ROS,
     "draw": ROS | LEARNS,
+    "maps": ROS | LEARNS,
     "learn": ROS,
 }
 

@@ -28,8 +28,10 @@ class GeoTiffStore(PyramidStore):
         MapError: where the file cannot be read, has no CRS or geotransform, a palette, or other than 8 bits a band.
     """
 
+    path: Path
+
     def __init__(self, path: Path, cache: BlockCache) -> None:
-        self._path = path
+        self.path = path
         self._lock = threading.Lock()
         self._datasets: dict[int, rasterio.DatasetReader] = {}
         try:
@@ -65,7 +67,7 @@ class GeoTiffStore(PyramidStore):
         options = {} if overview < 0 else {"overview_level": overview}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            self._datasets[overview] = rasterio.open(self._path, **options)
+            self._datasets[overview] = rasterio.open(self.path, **options)
         return self._datasets[overview]
 
     def _close_files(self) -> None:
@@ -78,7 +80,7 @@ class GeoTiffStore(PyramidStore):
         left, top = column * BLOCK_SIZE, row * BLOCK_SIZE
         with self._lock:
             if source not in self._datasets:
-                raise MapError(f"{self._path}: the store is closed; open it again")
+                raise MapError(f"{self.path}: the store is closed; open it again")
             dataset = self._datasets[source]
             width, height = min(BLOCK_SIZE, dataset.width - left), min(BLOCK_SIZE, dataset.height - top)
             if left < 0 or top < 0 or width <= 0 or height <= 0:
@@ -90,7 +92,7 @@ class GeoTiffStore(PyramidStore):
                 mask = None if self._opaque else dataset.read_masks(self._bands, window=window).max(axis=0) >= 128
             except RasterioError as error:
                 raise MapError(
-                    f"{self._path}: damaged at pixel ({left}, {top}) ({error}); copy the file again"
+                    f"{self.path}: damaged at pixel ({left}, {top}) ({error}); copy the file again"
                 ) from error
         if mask is not None and not mask.any():
             return None

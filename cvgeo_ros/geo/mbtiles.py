@@ -21,8 +21,10 @@ class MbtilesStore(PyramidStore):
         MapError: where the file is no SQLite database, damaged, or without raster tiles.
     """
 
+    path: Path
+
     def __init__(self, path: Path, cache: BlockCache) -> None:
-        self._path = path
+        self.path = path
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         try:
@@ -64,7 +66,7 @@ class MbtilesStore(PyramidStore):
     def _rows(self, query: str, *values: int) -> list[tuple]:
         with self._lock:
             if self._connection is None:
-                raise MapError(f"{self._path}: the store is closed; open it again")
+                raise MapError(f"{self.path}: the store is closed; open it again")
             with closing(self._connection.execute(query, values)) as cursor:
                 return cursor.fetchall()
 
@@ -76,7 +78,7 @@ class MbtilesStore(PyramidStore):
             below = found
             zooms.append(found)
         if not zooms:
-            raise MapError(f"{self._path}: no tiles in it; was the download cut short?")
+            raise MapError(f"{self.path}: no tiles in it; was the download cut short?")
         x_min, x_max, row_min, row_max = self._rows(
             "SELECT min(tile_column), max(tile_column), min(tile_row), max(tile_row) FROM tiles WHERE zoom_level = ?",
             zooms[0],
@@ -91,14 +93,14 @@ class MbtilesStore(PyramidStore):
 
     def _check_format(self, name: str) -> None:
         if name in ("pbf", "mvt", "application/x-protobuf"):
-            raise MapError(f"{self._path}: vector tiles ({name}); a map of satellite or aerial images is needed")
+            raise MapError(f"{self.path}: vector tiles ({name}); a map of satellite or aerial images is needed")
 
     def _first_size(self, zoom: int) -> int:
         data = self._rows("SELECT tile_data FROM tiles WHERE zoom_level = ? LIMIT 1", zoom)[0][0]
-        return decode_tile(bytes(data), f"{self._path}: first tile of zoom {zoom}").shape[0]
+        return decode_tile(bytes(data), f"{self.path}: first tile of zoom {zoom}").shape[0]
 
     def _decode(self, source: int, column: int, row: int) -> Block | None:
-        where = f"{self._path}: tile {source}/{column}/{row}"
+        where = f"{self.path}: tile {source}/{column}/{row}"
         try:
             found = self._rows(
                 "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?",

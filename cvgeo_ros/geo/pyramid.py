@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -96,6 +97,8 @@ class PyramidStore(ABC):
         offset: the pixel of level 0 where the tile begins, when blocks count from elsewhere.
     """
 
+    path: Path | None = None
+    """The file or folder, where the map is one."""
     _owners = itertools.count()
 
     def __init__(

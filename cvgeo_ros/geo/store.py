@@ -22,6 +22,7 @@ class TileStore(Protocol):
         width, height: size in pixels of the finest resolution.
         transform: of those pixels.
         attribution: whom the map's licence asks to name; may be empty.
+        path: the file or folder, None where the map is none.
     """
 
     tile_id: str
@@ -29,6 +30,9 @@ class TileStore(Protocol):
     height: int
     transform: GeoTransform
     attribution: str
+
+    @property
+    def path(self) -> Path | None: ...
 
     def read(
         self, u0: float, v0: float, u1: float, v1: float, shape: tuple[int, int]

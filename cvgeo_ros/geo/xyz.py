@@ -22,8 +22,10 @@ class XyzStore(PyramidStore):
         MapError: where the folder has no tiles or metadata.json is not JSON.
     """
 
+    path: Path
+
     def __init__(self, path: Path, cache: BlockCache) -> None:
-        self._path = path
+        self.path = path
         self._suffixes = list(SUFFIXES)
         metadata = _metadata(path)
         self._tms = metadata.get("scheme", "xyz") == "tms"
@@ -51,7 +53,7 @@ class XyzStore(PyramidStore):
 
     def _survey(self, zoom: int) -> TileRange | None:
         """The extent of a zoom from its listings; None if it has no tiles. Notes the tiles' size and usual suffix."""
-        folder = self._path / str(zoom)
+        folder = self.path / str(zoom)
         columns, rows, first = [], [], None
         for column in _numbered(folder):
             names = [name for name in os.listdir(folder / column) if _is_tile(name)]
@@ -72,7 +74,7 @@ class XyzStore(PyramidStore):
     def _decode(self, source: int, column: int, row: int) -> Block | None:
         name = (1 << source) - 1 - row if self._tms else row
         for suffix in self._suffixes:
-            file = self._path / str(source) / str(column) / f"{name}{suffix}"
+            file = self.path / str(source) / str(column) / f"{name}{suffix}"
             try:
                 data = file.read_bytes()
             except FileNotFoundError:

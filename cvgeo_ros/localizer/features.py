@@ -1,9 +1,11 @@
 """Features of a tile: encoded block by block when first needed, kept in bounded memory, served as windows."""
 
+import logging
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -39,6 +41,12 @@ class Grid:
         # Rounding must not add a column of cells that holds nothing.
         return cls(gsd, scale, (math.ceil(size[0] - 1e-3), math.ceil(size[1] - 1e-3)))
 
+    @classmethod
+    def matched(cls, tile: TileStore, gsd: float, zoom: float = 1.0) -> "Grid":
+        """Grid at the network's own `gsd`, or the tile's if that is coarser, times `zoom`."""
+        native = max(tile.transform.gsd((tile.width / 2, tile.height / 2)))
+        return cls.of(tile, max(native, gsd) * zoom)
+
     def to_tile(self, cells: NDArray[np.float64]) -> NDArray[np.float64]:
         """Cells (..., 2) (x, y) to tile pixels (u, v)."""
         return cells * STRIDE * np.asarray(self.scale)
@@ -72,6 +80,22 @@ class Window:
         return self._correlators[reach]
 
 
+Block = tuple[Tensor, Tensor, Tensor, Tensor]
+"""match, context and gated (channels, block, block), void (block, block)."""
+log = logging.getLogger(__name__)
+
+
+class Prepared(Protocol):
+    """Features that were computed before, see `store`."""
+
+    def read(
+        self, grid: Grid, i: int, j: int
+    ) -> tuple[NDArray[np.float16], NDArray[np.float16], NDArray[np.float16], NDArray[np.bool_]] | None:
+        """A block; None where there is none, MapError where it is damaged."""
+
+    def close(self) -> None: ...
+
+
 class FeatureCache:
     """Feature blocks of one tile at any number of grids, least recently used first out."""
 
@@ -80,12 +104,14 @@ class FeatureCache:
     halo = 8
     """Cells encoded around a block and cut off, so that blocks join without seams."""
 
-    def __init__(self, model: CrossViewLocator, tile: TileStore, limit: int) -> None:
-        """`limit`: bytes kept."""
-        self.model, self.tile, self.limit = model, tile, limit
+    def __init__(self, model: CrossViewLocator, tile: TileStore, limit: int, prepared: Prepared | None = None) -> None:
+        """`limit`: bytes kept; `prepared`: where blocks are looked up before they are encoded, closed by `close`."""
+        self.model, self.tile, self.limit, self.prepared = model, tile, limit, prepared
         self.device = next(model.parameters()).device
         self.bytes = 0
-        self._blocks: OrderedDict[tuple[float, int, int], tuple[Tensor, Tensor, Tensor, Tensor]] = OrderedDict()
+        self.encoded = 0
+        """Blocks that had to be encoded so far."""
+        self._blocks: OrderedDict[tuple[float, int, int], Block] = OrderedDict()
         self._last: tuple[object, Window] | None = None
         # Half precision halves the memory; descriptors are unit vectors, so nothing overflows.
         self._kind = torch.float16
@@ -144,12 +170,21 @@ class FeatureCache:
         """Encode one block now, if it is not there."""
         self._get(grid, i, j)
 
-    def _get(self, grid: Grid, i: int, j: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def close(self) -> None:
+        """Release the prepared features."""
+        if self.prepared is not None:
+            self.prepared.close()
+        self.prepared = None
+
+    def _get(self, grid: Grid, i: int, j: int) -> Block:
         key = (grid.gsd, i, j)
         if key in self._blocks:
             self._blocks.move_to_end(key)
             return self._blocks[key]
-        block = self._encode(grid, i, j)
+        block = self._look_up(grid, i, j)
+        if block is None:
+            self.encoded += 1
+            block = self.encode(grid, i, j)
         self._blocks[key] = block
         self.bytes += sum(t.nbytes for t in block)
         while self.bytes > self.limit and len(self._blocks) > 1:
@@ -157,8 +192,23 @@ class FeatureCache:
             self.bytes -= sum(t.nbytes for t in old)
         return block
 
+    def _look_up(self, grid: Grid, i: int, j: int) -> Block | None:
+        if self.prepared is None:
+            return None
+        try:
+            found = self.prepared.read(grid, i, j)
+        except MapError as error:
+            # On the ground it would be refused; in the air an answer some tenths of a second later beats none.
+            log.warning("%s; it is encoded now instead", error)
+            return None
+        if found is None:
+            return None
+        match, context, gated, void = (torch.from_numpy(part).to(self.device) for part in found)
+        return match, context, gated, void
+
     @torch.inference_mode()
-    def _encode(self, grid: Grid, i: int, j: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def encode(self, grid: Grid, i: int, j: int) -> Block:
+        """A block from the map's pixels."""
         side = self.block + 2 * self.halo
         first = np.array([i, j], np.float64) * self.block - self.halo
         (u0, v0), (u1, v1) = grid.to_tile(first), grid.to_tile(first + side)

@@ -15,6 +15,7 @@ from ..net.weights import find_weights, load_weights
 from .features import FeatureCache
 from .ground import automatic_clicks, ground_matches
 from .placement import Placement, Placer, stage
+from .store import find_features
 from .types import Localization, Prior, Target
 
 DEFAULT_HFOV = math.radians(66.0)
@@ -31,6 +32,8 @@ class Localizer:
         self.model = model.eval()
         self.cache_bytes = cache_bytes
         self.device = next(model.parameters()).device
+        self.notice = ""
+        """What the user should know about the features of the tile; empty: nothing."""
         self._placer: Placer | None = None
 
     @property
@@ -61,10 +64,21 @@ class Localizer:
         return cls(network, cache_bytes)
 
     def set_tile(self, tile: TileStore | None) -> None:
-        """Search in `tile` from now on, None: nowhere; its features are computed where needed and cached."""
-        self._placer = None
+        """Search in `tile` from now on, None: nowhere.
+
+        Its features are read from those prepared beside it, where there are some for this model and state of the map;
+        others are left alone, and `notice` says why. Else they are computed where needed; both are cached.
+
+        Raises:
+            MapError: the prepared features are damaged.
+        """
+        if self._placer is not None:
+            self._placer.cache.close()
+        self._placer, self.notice = None, ""
         if tile is not None:
-            self._placer = Placer(self.model, tile, FeatureCache(self.model, tile, self.cache_bytes))
+            prepared, self.notice = find_features(self.model, tile)
+            cache = FeatureCache(self.model, tile, self.cache_bytes, prepared)
+            self._placer = Placer(self.model, tile, cache)
 
     def prepare(self, progress: Callable[[float], None] | None = None) -> None:
         """Compute the features of the whole tile now; `progress` receives 0..1.

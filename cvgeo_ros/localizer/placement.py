@@ -78,8 +78,7 @@ class Placer:
 
     def grid(self, zoom: float = 1.0) -> Grid:
         """Grid at the network's own scale, or the tile's if that is coarser, times `zoom`."""
-        native = max(self.tile.transform.gsd((self.tile.width / 2, self.tile.height / 2)))
-        return Grid.of(self.tile, max(native, self.model.config.gsd) * zoom)
+        return Grid.matched(self.tile, self.model.config.gsd, zoom)
 
     def place(
         self,

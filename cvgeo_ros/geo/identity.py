@@ -1,0 +1,57 @@
+"""Whether a map is still the one it was: a digest of its content, taken in milliseconds however large it is."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from cvgeo_ros.errors import MapError
+
+WHOLE = 16 << 20
+"""Files up to this size are read whole."""
+SAMPLES, SAMPLE = 1024, 4096
+"""Of larger ones so many pieces of so many bytes, evenly spread from the first byte to the last."""
+FILES = 256
+"""Of a folder, the names of all files count, and the content of so many."""
+
+
+def map_digest(path: Path) -> str:
+    """Digest of a map's content; neither name, place nor time of change matter, so a copy is the same map.
+
+    Of large files only pieces are read, the header among them. SQLite counts its changes there and GeoTIFFs that grow
+    change their size; what can escape is a change in place of less than a thousandth of a large GeoTIFF.
+
+    Raises:
+        MapError: the map cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        if path.is_dir():
+            names = sorted(_names(path))
+            digest.update("\0".join(names).encode())
+            for name in names[:: max(len(names) // FILES, 1)]:
+                digest.update((path / name.lstrip("/")).read_bytes())
+        else:
+            _add_file(digest, path)
+    except OSError as error:
+        raise MapError(f"{path}: cannot be read ({error}); check the disk and the permissions") from error
+    return digest.hexdigest()
+
+
+def _names(root: Path) -> Iterator[str]:
+    """Of all files below a folder, relative to it."""
+    for folder, _, files in os.walk(root):
+        within = folder[len(str(root)) :].lstrip(os.sep)
+        yield from (f"{within}/{name}" for name in files)
+
+
+def _add_file(digest: "hashlib._Hash", path: Path) -> None:
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        digest.update(size.to_bytes(8, "little"))
+        if size <= WHOLE:
+            digest.update(file.read())
+            return
+        for k in range(SAMPLES):
+            file.seek((size - SAMPLE) * k // (SAMPLES - 1))
+            digest.update(file.read(SAMPLE))

@@ -1,0 +1,1 @@
+"""Maps before the flight: fetched, imported, looked over, and their features prepared."""
