@@ -62,8 +62,11 @@ class Graph:
         self._executor = PooledExecutor(4, context=self._context)
         self._nodes: list[Node] = []
         self.tester = self._add(rclpy.create_node("tester", namespace="cvgeo", context=self._context))
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
+
+    def _spin(self) -> None:
+        self._executor.spin_on(self.tester.get_logger().error)
 
     def _add(self, node: Node) -> Node:
         self._nodes.append(node)

@@ -27,6 +27,8 @@ from cvgeo_ros.nodes.sources import Picture, open_source
 from cvgeo_ros.scene import FrameRecord
 
 MAX_BACK_OFF = 10.0
+STALL = 3.0
+"""Time without an image after which a device or a stream is said to hang, s."""
 
 SPECS = (
     Spec(
@@ -90,6 +92,7 @@ class CameraNode(Node):
         self._height = self.create_publisher(Float64, "rel_alt", small)
         self._pitch = self.create_publisher(Float64, "camera_pitch", small)
         self._rate = Rate()
+        self._published = 0
         self._status = (DiagnosticStatus.OK, "starting")
         self._counts = {"images": 0, "unreadable": 0, "reconnects": 0}
         self._diagnostics = Diagnostics(self, self._report)
@@ -104,12 +107,22 @@ class CameraNode(Node):
         super().destroy_node()
 
     def _report(self) -> Report:
+        now = self._now()
+        silence = (now - self._published) / NANOSECONDS if self._published else 0.0
         values = {
             "source": self._settings.text("source"),
-            "image_rate_hz": f"{self._rate.hertz(self._now()):.2f}",
+            "image_rate_hz": f"{self._rate.hertz(now):.2f}",
+            "image_age_s": f"{silence:.3f}",
             **{key: str(count) for key, count in self._counts.items()},
         }
+        # Reading from a device or a stream that hangs returns late or never.
+        if self._source.live and self._status[0] == DiagnosticStatus.OK and silence > max(STALL, 3.0 * self._period()):
+            return DiagnosticStatus.WARN, f"no image for {silence:.1f} s: the source hangs", values
         return *self._status, values
+
+    def _period(self) -> float:
+        rate = self._settings.number("rate")
+        return 1.0 / rate if rate > 0.0 else 0.0
 
     def _tell(self, level: bytes, message: str) -> None:
         self._status = (level, message)
@@ -145,10 +158,14 @@ class CameraNode(Node):
         return self._image.get_subscription_count() + self._compressed.get_subscription_count()
 
     def _sleep_until(self, time: int) -> None:
-        """Sleep on the node's clock, which may be simulated, and wake up early to stop."""
+        """Sleep on the node's clock, which may be simulated, and wake up early to stop or when it is set back."""
         clock = self.get_clock()
-        while not self._stop.is_set() and (left := time - self._now()) > 0:
-            self._stop.wait(0.005 if clock.ros_time_is_active else min(left / NANOSECONDS, 0.2))
+        now = self._now()
+        while not self._stop.is_set() and now < time:
+            self._stop.wait(0.005 if clock.ros_time_is_active else min((time - now) / NANOSECONDS, 0.2))
+            before, now = now, self._now()
+            if now < before:  # waiting for the time that was due before might last for ever
+                return
 
     def _play_recorded(self) -> None:
         self._status = (DiagnosticStatus.OK, "playing")
@@ -185,6 +202,7 @@ class CameraNode(Node):
                     due = self._now()
             previous = picture.stamp
             self._sleep_until(due)
+            due = min(due, self._now())
             if not self._stop.is_set():
                 self._publish(picture, self._now())
                 played += 1
@@ -239,6 +257,7 @@ class CameraNode(Node):
         if self._compressed.get_subscription_count():
             self._compressed.publish(self._compress(picture, header))
         self._rate.tick(now)
+        self._published = now
         self._counts["images"] += 1
 
     def _publish_telemetry(self, record: FrameRecord, header: Header) -> None:

@@ -37,6 +37,7 @@ from cvgeo_ros.telemetry.messages import to_nanoseconds as to_nanoseconds
 
 if TYPE_CHECKING:  # the localizer brings torch, which camera and visualizer do without
     from cvgeo_ros.localizer import Target
+    from cvgeo_ros.vehicle import Estimate
 
 UNKNOWN_VARIANCE = 1e6
 """What a covariance says of a quantity nobody measured: 1 km, or any rotation at all (m^2, rad^2)."""
@@ -102,6 +103,38 @@ def to_fix(target: GeoTarget, header: Header) -> NavSatFix:
         altitude=target.position.altitude,
         position_covariance=np.diag([variance, variance, UNKNOWN_VARIANCE]).ravel(),
         position_covariance_type=NavSatFix.COVARIANCE_TYPE_DIAGONAL_KNOWN,
+    )
+
+
+def to_vehicle_geopose(estimate: "Estimate", mounting: float) -> GeoPose:
+    """Return the pose of the vehicle whose camera is turned by `mounting` (rad, clockwise) against its nose."""
+    assert estimate.latitude is not None and estimate.longitude is not None and estimate.yaw is not None
+    half = math.remainder(estimate.yaw + mounting, 2.0 * math.pi) / 2.0
+    position = GeoPoint(latitude=estimate.latitude, longitude=estimate.longitude, altitude=math.nan)
+    return GeoPose(position=position, orientation=Quaternion(z=math.sin(half), w=math.cos(half)))
+
+
+def to_vehicle_covariance(estimate: "Estimate") -> NDArray[np.float64]:
+    """Return the covariance (36,) of GeoPoseWithCovariance; what the track does not know has UNKNOWN_VARIANCE."""
+    covariance = np.diag([UNKNOWN_VARIANCE] * 6)
+    order = [1, 0, 5]  # of east, north and yaw in the message
+    symmetric = (estimate.covariance + estimate.covariance.T) / 2.0
+    covariance[np.ix_(order, order)] = symmetric
+    return covariance.ravel()
+
+
+def to_vehicle_fix(estimate: "Estimate", header: Header) -> NavSatFix:
+    """Return the vehicle as NavSatFix, for those who know no GeoPose; covariance in ENU."""
+    covariance = np.diag([UNKNOWN_VARIANCE] * 3)
+    covariance[:2, :2] = (estimate.covariance[:2, :2] + estimate.covariance[:2, :2].T) / 2.0
+    return NavSatFix(
+        header=header,
+        status=NavSatStatus(status=NavSatStatus.STATUS_FIX, service=0),
+        latitude=estimate.latitude,
+        longitude=estimate.longitude,
+        altitude=math.nan,
+        position_covariance=covariance.ravel(),
+        position_covariance_type=NavSatFix.COVARIANCE_TYPE_KNOWN,
     )
 
 

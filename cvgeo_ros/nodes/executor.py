@@ -1,12 +1,16 @@
 """An executor that runs callbacks in a few threads, each callback once."""
 
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
 
-from rclpy.executors import Executor, ShutdownException, TimeoutException
+from rclpy.executors import Executor, ExternalShutdownException, ShutdownException, TimeoutException
+
+MAX_FAILURES = 10
+"""Callbacks that may fail one right after the other."""
 
 
 class PooledExecutor(Executor):
@@ -37,6 +41,33 @@ class PooledExecutor(Executor):
         begun = threading.Event()
         self._pool.submit(self._run, handler, begun)
         begun.wait()
+
+    def spin_on(self, report: Callable[[str], object]) -> None:
+        """Spin until the context is shut down; a callback that fails does not end the others.
+
+        rclpy's own callbacks are among them: its clock raises on a time before 1970.
+
+        Args:
+            report: Told of each failure.
+
+        Raises:
+            Exception: What was raised when MAX_FAILURES came one right after the other.
+        """
+        failures = 0
+        while self.context.ok() and not self._is_shutdown:
+            try:
+                self.spin_once()
+                failures = 0
+            except ExternalShutdownException:
+                return
+            except Exception:
+                # What a callback publishes while an interrupt takes the context away fails; that is no error.
+                if not self.context.ok():
+                    return
+                failures += 1
+                if failures >= MAX_FAILURES:
+                    raise
+                report(f"a callback failed:\n{traceback.format_exc()}")
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
         """Stop, after the callbacks under way or the timeout; returns whether they ended."""

@@ -47,6 +47,10 @@ def subscribe(
     )
 
 
+MAX_FRAMES = 4096
+"""Frames that a history holds at most, however small they are: messages without a picture take memory too."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """An image message, converted only when it is needed.
@@ -89,9 +93,15 @@ class FrameHistory:
         with self._arrived:
             self._frames.append(frame)
             self._bytes += len(frame.message.data)
-            while self._bytes > self._max_bytes and len(self._frames) > 1:
+            while (self._bytes > self._max_bytes or len(self._frames) > MAX_FRAMES) and len(self._frames) > 1:
                 self._bytes -= len(self._frames.popleft().message.data)
             self._arrived.notify_all()
+
+    def clear(self) -> None:
+        """Forget all frames."""
+        with self._arrived:
+            self._frames.clear()
+            self._bytes = 0
 
     def newest(self) -> Frame | None:
         """Return the frame that arrived last, or None before any."""

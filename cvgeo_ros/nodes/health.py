@@ -10,6 +10,9 @@ from rclpy.node import Node
 
 from cvgeo_ros.nodes.conversions import NANOSECONDS, to_time
 
+MAX_REASON = 500
+"""Characters of an error that are told: it may quote what a peer has sent."""
+
 Report = tuple[bytes, str, dict[str, str]]
 """Level of DiagnosticStatus, message, values."""
 
@@ -64,7 +67,7 @@ class Health:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._images = Rate()
-        self._image_stamp = 0
+        self._image_stamp = self._image_received = 0
         self._counts = {"images": 0, "answers": 0, "errors": 0, "drops": 0}
         self._answer: dict[str, str] = {}
         self._error = ""
@@ -74,7 +77,7 @@ class Health:
         """Count an image; times in ns."""
         with self._lock:
             self._images.tick(now)
-            self._image_stamp = stamp
+            self._image_stamp, self._image_received = stamp, now
             self._counts["images"] += 1
 
     def answered(self, values: dict[str, str]) -> None:
@@ -88,7 +91,7 @@ class Health:
         """Count a request or message that could not be served."""
         with self._lock:
             self._counts["errors"] += 1
-            self._error = reason
+            self._error = reason[:MAX_REASON]
             self._failed = True
 
     def recovered(self) -> None:
@@ -101,10 +104,11 @@ class Health:
         with self._lock:
             self._counts["drops"] += 1
 
-    def report(self, state: str, tile_id: str | None, now: int) -> Report:
-        """Return the localizer's report; now in ns."""
+    def report(self, state: str, tile_id: str | None, now: int, image_timeout: float = 0.0) -> Report:
+        """Return the localizer's report; now in ns, image_timeout in s, 0 = images may stay away."""
         with self._lock:
             age = (now - self._image_stamp) / NANOSECONDS if self._image_stamp else None
+            silence = (now - self._image_received) / NANOSECONDS
             values = {
                 "state": state,
                 "tile": tile_id or "",
@@ -123,4 +127,6 @@ class Health:
             return DiagnosticStatus.ERROR, "no map loaded: set the parameter map or call load_map", values
         if age is None:
             return DiagnosticStatus.WARN, "no image received yet", values
+        if 0.0 < image_timeout < silence:
+            return DiagnosticStatus.WARN, f"no image for {silence:.1f} s: check the camera", values
         return DiagnosticStatus.OK, "locating", values

@@ -17,13 +17,15 @@ from sensor_msgs.msg import CompressedImage, Image
 from cvgeo_ros.errors import CvgeoError
 from cvgeo_ros.localizer import Localizer
 from cvgeo_ros.msg import GeoTargetArray, TargetClickArray, TileInfo
-from cvgeo_ros.nodes import conversions, frames, priors
+from cvgeo_ros.nodes import conversions, frames, priors, vehicle_parameters
+from cvgeo_ros.nodes.clock import on_time_jump
 from cvgeo_ros.nodes.engine import BusyError, Engine
 from cvgeo_ros.nodes.frames import Frame, FrameHistory
 from cvgeo_ros.nodes.health import Diagnostics, Health, Report
 from cvgeo_ros.nodes.parameters import Parameters, Spec
 from cvgeo_ros.nodes.publishers import RESULTS, TargetPublishers
 from cvgeo_ros.nodes.run import run
+from cvgeo_ros.nodes.vehicle import Vehicle
 from cvgeo_ros.srv import LoadMap, LocateTargets
 
 SPECS = (
@@ -44,8 +46,10 @@ SPECS = (
     ),
     Spec("stamp_slop", 0.05, "Largest difference between the stamps of a click and its image, s", 0.0, 10.0),
     Spec("frame_timeout", 1.0, "How long a stamped click waits for an image that has not arrived yet, s", 0.0, 60.0),
+    Spec("image_timeout", 3.0, "Time without an image after which diagnostics warn, s; 0 = never", 0.0, 3600.0),
     Spec("queue_size", 8, "Requests that may wait for inference; more are turned away", 1, 1000),
     *priors.SPECS,
+    *vehicle_parameters.SPECS,
 )
 
 
@@ -63,6 +67,7 @@ class LocalizerNode(LifecycleNode):
         self._settings = Parameters(self, SPECS, self._held)
         self._engine: Engine | None = None
         self._outputs: TargetPublishers | None = None
+        self._vehicle: Vehicle | None = None
         self._own_subscriptions: list[Any] = []
         self._history = FrameHistory(self._settings.count("history_bytes"))
         self._priors = priors.Priors()
@@ -71,6 +76,7 @@ class LocalizerNode(LifecycleNode):
         # For the node's whole life: destroying a service while it answers would end the executor.
         self.create_service(LocateTargets, "locate", self._on_locate, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_service(LoadMap, "load_map", self._on_load_map, callback_group=MutuallyExclusiveCallbackGroup())
+        self._jumps = on_time_jump(self, self._on_time_jump)
         if self._settings.flag("autostart"):
             self._start_timer = self.create_timer(0.0, self._autostart)
 
@@ -93,8 +99,11 @@ class LocalizerNode(LifecycleNode):
         return int(self.get_clock().now().nanoseconds)
 
     def _report(self) -> Report:
+        vehicle, now = self._vehicle, self._now()
         tile = None if self._engine is None else self._engine.tile
-        return self._health.report(self._state, None if tile is None else tile.tile_id, self._now())
+        timeout = self._settings.number("image_timeout")
+        level, message, values = self._health.report(self._state, None if tile is None else tile.tile_id, now, timeout)
+        return level, message, values | ({} if vehicle is None else vehicle.report(now))
 
     def _failed(self, what: str, error: Exception) -> str:
         """Make an error known and return it as a sentence for service answers."""
@@ -114,6 +123,7 @@ class LocalizerNode(LifecycleNode):
             core = self._load(get.text("model"), get.text("device"), get.count("cache_bytes"))
             self._engine = Engine(core, get)
             self._outputs = TargetPublishers(self)
+            self._vehicle = Vehicle(self, get, self._engine, self._priors, self._failed)
             if get.text("map"):
                 self._use_map(self._engine, get.text("map"))
         except Exception as error:
@@ -127,7 +137,7 @@ class LocalizerNode(LifecycleNode):
         """Subscribe."""
         result = super().on_activate(state)
         self._history = FrameHistory(self._settings.count("history_bytes"))
-        self._priors = priors.Priors()
+        self._forget()
         self._subscribe()
         return result
 
@@ -148,6 +158,7 @@ class LocalizerNode(LifecycleNode):
 
     def destroy_node(self) -> None:
         """Free everything; requests that wait are dropped."""
+        self._jumps.unregister()
         self._free()
         super().destroy_node()
 
@@ -157,8 +168,21 @@ class LocalizerNode(LifecycleNode):
             self._engine.close()
         if self._outputs is not None:
             self._outputs.destroy()
-        self._engine = self._outputs = None
-        self._history = FrameHistory(self._settings.count("history_bytes"))
+        if self._vehicle is not None:
+            self._vehicle.destroy()
+        self._engine = self._outputs = self._vehicle = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget what arrived so far: images, priors, the vehicle's track."""
+        self._history.clear()
+        self._priors.forget()
+        if self._vehicle is not None:
+            self._vehicle.restart()
+
+    def _on_time_jump(self) -> None:
+        self.get_logger().warning("time was set back: images, priors and the vehicle's track so far are forgotten")
+        self._forget()
 
     def _subscribe(self) -> None:
         images, clicks, vehicle = (MutuallyExclusiveCallbackGroup() for _ in range(3))
@@ -182,6 +206,8 @@ class LocalizerNode(LifecycleNode):
         frame = Frame(message, self._now())
         self._history.add(frame)
         self._health.image(frame.stamp, frame.received)
+        if self._vehicle is not None:
+            self._vehicle.see(frame)
 
     def _on_click(self, message: Point | PointStamped | TargetClickArray) -> None:
         received, engine = self._now(), self._engine
@@ -235,16 +261,18 @@ class LocalizerNode(LifecycleNode):
         assert self._outputs is not None
         tile = engine.use_map(path, self._now())
         self._outputs.publish_tile(tile)
+        if self._vehicle is not None:
+            self._vehicle.restart()
         return tile
 
     def _locate(self, engine: Engine, clicks: conversions.Clicks, frame: Frame | None, received: int) -> GeoTargetArray:
         """Locate clicks that were received (ns) in a frame, None: one of the history, and publish the answer."""
-        assert self._outputs is not None
+        assert self._outputs is not None and self._vehicle is not None
         get = self._settings
         if frame is None:
             frame = self._history.find(clicks.stamp, get.nanoseconds("stamp_slop"), get.number("frame_timeout"))
         started = self._now()
-        answer = engine.locate(clicks, frame, self._priors)
+        answer = self._vehicle.serve(clicks, frame)
         located = self._now()
         latency = max(located - max(frame.stamp, received), 0)
         answer.targets.latency = conversions.to_duration(latency)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
 from cvgeo_ros.errors import CvgeoError
@@ -31,13 +30,9 @@ def run(make: Callable[[], Node], args: list[str] | None) -> int:
     executor = PooledExecutor(THREADS)
     executor.add_node(node)
     try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        executor.spin_on(lambda reason: node.get_logger().error(reason, throttle_duration_sec=2.0))
+    except KeyboardInterrupt:
         pass
-    except Exception:
-        # What a callback publishes while an interrupt takes the context away fails; that is no error.
-        if rclpy.ok():
-            raise
     finally:
         executor.shutdown(timeout_sec=2.0)
         node.destroy_node()

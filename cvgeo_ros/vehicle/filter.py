@@ -109,6 +109,8 @@ class VehicleFilter:
         if self._past and stamp < self._past[-1].stamp - self.config.history * SECOND:
             return False
         index = bisect_right(self._past, stamp, key=lambda item: item.stamp)
+        if index and self._past[index - 1].stamp == stamp:  # the same frame once more tells nothing new
+            return self._past[index - 1].taken
         later = self._past[index:]
         before = self.at(later[-1].stamp) if later else None
         del self._past[index:]

@@ -86,6 +86,35 @@ def test_each_callback_is_started_once(graph: Graph, monkeypatch: pytest.MonkeyP
     assert len(started) <= 2 * len(received), "rclpy's own executor starts some hundred times as many"
 
 
+def test_spinning_on_survives_callbacks_that_fail_but_not_for_ever(graph: Graph) -> None:
+    told: list[str] = []
+    second = threading.Event()
+
+    def take(message: Float64) -> None:
+        if message.data < 0.0:
+            raise KeyError("broken")
+        second.set()
+
+    topic = graph.topic("a", take)
+    spinning = threading.Thread(target=graph.executor.spin_on, args=[told.append])
+    spinning.start()
+    topic.publish(Float64(data=-1.0))
+    topic.publish(Float64(data=1.0))
+    assert second.wait(PATIENCE) and len(told) == 1 and "KeyError: 'broken'" in told[0]
+    graph.executor.shutdown(timeout_sec=2.0)
+    spinning.join(PATIENCE)
+    assert not spinning.is_alive()
+
+
+def test_an_executor_that_only_fails_ends(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no wait set")
+
+    monkeypatch.setattr(graph.executor, "spin_once", fail)
+    with pytest.raises(OSError, match="no wait set"):
+        graph.executor.spin_on(lambda _: None)
+
+
 def test_an_error_in_a_callback_ends_the_spinning(graph: Graph) -> None:
     def fail(_: Float64) -> None:
         raise KeyError("broken")

@@ -8,7 +8,7 @@ from sensor_msgs.msg import Image
 
 from cvgeo_ros.errors import ImageError
 from cvgeo_ros.nodes.conversions import to_time
-from cvgeo_ros.nodes.frames import Frame, FrameHistory
+from cvgeo_ros.nodes.frames import MAX_FRAMES, Frame, FrameHistory
 
 
 def frame(stamp: int, size: int = 100) -> Frame:
@@ -35,6 +35,13 @@ def test_memory_is_bounded_but_the_newest_frame_stays() -> None:
     history.add(frame(400, size=1000))
     assert len(history) == 1
     assert history.find(0, 0, 0.0).stamp == 400
+
+
+def test_messages_without_a_picture_are_not_kept_without_end() -> None:
+    history = FrameHistory(10_000)
+    for stamp in range(1, MAX_FRAMES + 10):
+        history.add(frame(stamp, size=0))
+    assert len(history) == MAX_FRAMES and history.find(0, 0, 0.0).stamp == MAX_FRAMES + 9
 
 
 def test_a_click_that_overtakes_its_frame_waits_for_it() -> None:
