@@ -27,7 +27,7 @@ def demo(
     """Play a scene through camera, localizer and visualizer over DDS, click its objects and show where they are.
 
     Ends with a table, a picture (demo.png), and an MCAP bag for Foxglove and "ros2 bag play". The exit code is 0 only
-    if every click was answered over DDS.
+    if every click was answered over DDS and the bag is whole.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -47,7 +47,7 @@ def demo(
     clicks = clicks_of(played)
     (out / "demo.png").unlink(missing_ok=True)
     with exit_on_signals(), console.status("starting") as status:
-        answers = replay(
+        outcome = replay(
             played,
             clicks,
             out,
@@ -55,6 +55,7 @@ def demo(
             rate,
             lambda text: status.update(text) if console.is_terminal else console.print(f"[dim]{text}[/]"),
         )
+    answers = outcome.answers
     results = results_of(played, clicks, answers)
     console.print(table(results, tile, f"{played.name}: {len(clicks)} frames, map {tile.tile_id}"))
     for frame, answer in answers.items():
@@ -63,17 +64,24 @@ def demo(
     for frame in clicks.keys() - answers.keys():
         console.print(f"[red]{frame}: the camera did not send it[/]", highlight=False)
     received = [result for result in results if result.target is not None]
+    complaints = [outcome.bag_failure] if outcome.bag_failure else []
     if received:
         shown = best_filled(results)
         image = read_image(played.frames_dir / shown[0].frame)
         titles = (f"{played.name}: {shown[0].frame}", f"{tile.tile_id}: boxes found, dashed: truth")
-        write_picture(out / "demo.png", picture(image, shown, tile, titles))
-        console.print(f"picture  {out / 'demo.png'}", highlight=False, soft_wrap=True)
-    console.print(f"bag      {out / 'bag'}", highlight=False, soft_wrap=True)
+        try:
+            write_picture(out / "demo.png", picture(image, shown, tile, titles))
+            console.print(f"picture  {out / 'demo.png'}", highlight=False, soft_wrap=True)
+        except SceneError as error:
+            complaints.append(str(error))
+    for complaint in complaints:
+        console.print(f"[red]{escape(complaint)}[/]", highlight=False, soft_wrap=True)
+    if not outcome.bag_failure:
+        console.print(f"bag      {out / 'bag'}", highlight=False, soft_wrap=True)
     console.print(f"logs     {out / 'log'}", highlight=False, soft_wrap=True)
     console.print(f"[bold]{summary(results, tile)}[/]", highlight=False, soft_wrap=True)
     tile.close()
-    if len(received) < len(results):
+    if len(received) < len(results) or complaints:
         raise typer.Exit(1)
 
 

@@ -8,6 +8,7 @@ import importlib
 import shutil
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,6 +38,8 @@ DEPTH = 200
 class Recorder:
     """Records topics as they appear; a context that closes the bag.
 
+    A disk that is full or fails ends the recording and nothing else: see :attr:`failure`.
+
     Args:
         node: Subscribes; its executor must spin.
         path: Folder of the bag; a former bag there is replaced.
@@ -54,7 +57,10 @@ class Recorder:
         if path.is_dir() and is_bag(path):
             shutil.rmtree(path)
         self._writer: Writer | None = Writer(path, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin.MCAP)
-        self._writer.open()
+        try:
+            self._writer.open()
+        except OSError as error:
+            self._give_up(error)
         self._timer = node.create_timer(0.02, self._follow_topics)
 
     def __enter__(self) -> Self:
@@ -70,13 +76,34 @@ class Recorder:
         with self._lock:
             return self._counts.get(topic, 0)
 
+    @property
+    def failure(self) -> str:
+        """Why the bag is incomplete; empty while all is well."""
+        return self._failure
+
     def close(self) -> None:
         """Stop recording and finish the bag."""
         with self._lock:
-            writer, self._writer = self._writer, None
-        if writer is not None:
+            if self._writer is None:
+                return
             self._timer.cancel()
-            writer.close()
+            try:
+                self._writer.close()
+            except OSError as error:
+                self._give_up(error)
+            self._writer = None
+
+    def _give_up(self, error: OSError) -> None:
+        """End the recording; what is on the disk stays there. With the lock held."""
+        writer, self._writer = self._writer, None
+        assert writer is not None
+        with suppress(OSError):  # what is still in the file's buffer finds no room either
+            writer.abort()
+        self._failure = (
+            f"{writer.path}: {error.strerror or error}: recording ended after {sum(self._counts.values())} messages; "
+            "make room and record again (`mcap recover` reads what was written)"
+        )
+        self._node.get_logger().error(self._failure)
 
     def _follow_topics(self) -> None:
         for topic, (kind, *_) in self._node.get_topic_names_and_types():
@@ -117,8 +144,13 @@ class Recorder:
     def _write(self, connection: Connection, data: bytes) -> None:
         now = self._node.get_clock().now().nanoseconds
         with self._lock:
-            if self._writer is not None:
+            if self._writer is None:
+                return
+            try:
                 self._writer.write(connection, now, data)
+            except OSError as error:
+                self._give_up(error)
+            else:
                 self._counts[connection.topic] = self._counts.get(connection.topic, 0) + 1
 
 

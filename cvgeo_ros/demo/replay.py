@@ -29,6 +29,19 @@ class Clicks:
     ids: list[str]
 
 
+@dataclass(frozen=True)
+class Played:
+    """What became of a scene.
+
+    Attributes:
+        answers: By frame: the targets, or why there are none.
+        bag_failure: Why the bag is incomplete; empty where it is whole.
+    """
+
+    answers: dict[str, GeoTargetArray | str]
+    bag_failure: str
+
+
 def replay(
     scene: Scene,
     clicks: Mapping[str, Clicks],
@@ -36,10 +49,11 @@ def replay(
     localizer: Mapping[str, str],
     rate: float,
     say: Callable[[str], None],
-) -> dict[str, GeoTargetArray | str]:
-    """Play a scene's frames, click in them and return the answer of each frame, or why there is none.
+) -> Played:
+    """Play a scene's frames, click in them and return the answers.
 
     One request at a time is under way; the camera's pace does not depend on it.
+    A disk that fills up ends the bag alone.
 
     Args:
         scene: With its map.
@@ -78,5 +92,7 @@ def replay(
                     answers[name] = operator.locate(clicks[name].points, clicks[name].ids, stamp)
             say("finishing the bag")
             drawn = sum(not isinstance(answer, str) for answer in answers.values())
-            operator.wait(lambda: all(bag.count(f"{topic}/compressed") >= drawn for topic in PICTURES), 3.0)
-    return answers
+            operator.wait(
+                lambda: bool(bag.failure) or all(bag.count(f"{topic}/compressed") >= drawn for topic in PICTURES), 3.0
+            )
+    return Played(answers, bag.failure)
