@@ -42,6 +42,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "demo": {"bags", "errors", "msg", "nodes", "scene", "share"},
     "bench": {"demo", "errors", "geo", "localizer", "memory", "msg", "net", "nodes", "scene"},
+    "replay": {"bags", "draw", "errors", "geo", "localizer", "navigator", "telemetry", "vehicle"},
     "learn": {"bags", "draw", "errors", "geo", "localizer", "navigator", "net", "place", "scene", "share", "vehicle"},
 }
 ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy", "tf2_ros"}
@@ -61,6 +62,7 @@ FOREIGN: dict[str, set[str]] = {
     "telemetry": ROS,
     "draw": ROS | LEARNS,
     "maps": ROS | LEARNS,
+    "replay": ROS,
     "learn": ROS,
 }
 

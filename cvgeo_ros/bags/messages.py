@@ -5,7 +5,7 @@ Convention:
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -134,3 +134,22 @@ def clicks(stamp: int, frame_id: str, points: Sequence[tuple[str, tuple[float, f
 def yaw_quaternion(yaw: float) -> tuple[float, float, float, float]:
     """Quaternion x, y, z, w of a heading alone, rad ENU."""
     return 0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)
+
+
+def duration(nanoseconds: int) -> Any:
+    """builtin_interfaces/Duration."""
+    return make("builtin_interfaces/msg/Duration", sec=nanoseconds // NANOSECONDS, nanosec=nanoseconds % NANOSECONDS)
+
+
+def diagnostics(stamp: int, name: str, problem: str, values: Mapping[str, str]) -> Any:
+    """diagnostic_msgs/DiagnosticArray with one status: a warning where there is a problem."""
+    kind = typestore().types["diagnostic_msgs/msg/DiagnosticStatus"]
+    status = make(
+        "diagnostic_msgs/msg/DiagnosticStatus",
+        level=kind.WARN if problem else kind.OK,
+        name=name,
+        message=problem,
+        hardware_id="",
+        values=[make("diagnostic_msgs/msg/KeyValue", key=key, value=value) for key, value in values.items()],
+    )
+    return make("diagnostic_msgs/msg/DiagnosticArray", header=header(stamp, ""), status=[status])

@@ -15,6 +15,7 @@ from cvgeo_ros.cli.bench import bench
 from cvgeo_ros.cli.demo import demo
 from cvgeo_ros.cli.evaluate import evaluate
 from cvgeo_ros.cli.locate import locate
+from cvgeo_ros.cli.replay import replay
 from cvgeo_ros.cli.scenes import scenes
 from cvgeo_ros.cli.train import train
 from cvgeo_ros.errors import CvgeoError
@@ -47,6 +48,7 @@ app.command(
     "--lat 45.6 --lon 9.0 --altitude 100 --heading 38[/]"
 )(locate)
 app.command(epilog="Example: [bold]cvgeo evaluate scenes/demo --protocol wide --json[/]")(evaluate)
+app.command(epilog="Example: [bold]cvgeo replay flight.mcap --map map.tif --regress expected.json[/]")(replay)
 app.command(epilog="Example: [bold]cvgeo train --rendered worlds --steps 6000 --out out/nano[/]")(train)
 app.command(epilog="Example: [bold]cvgeo ablate --rendered worlds --benchmark bench/v1 --out out/ablation[/]")(ablate)
 app.add_typer(bench, name="bench")

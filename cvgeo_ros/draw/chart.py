@@ -1,5 +1,6 @@
 """Charts on white: axes with a title, and what is drawn in the axes' units."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -78,6 +79,11 @@ class Chart:
         for start, end in pairwise(points):
             canvas.line(self.image, start, end, ink, 5)
 
+    def band(self, low: float, high: float, ink: canvas.Colour) -> None:
+        """Tint the axes' whole height between two values of x."""
+        (left, bottom), (right, top) = self.at((low, self.y.low)), self.at((high, self.y.high))
+        canvas.panel(self.image, (left, top, max(right, left + 2.0), bottom), 0.35, ink)
+
     def points(self, x: ArrayLike, y: ArrayLike, ink: canvas.Colour) -> None:
         """Mark points (N,)."""
         for a, b in zip(np.asarray(x), np.asarray(y), strict=True):
@@ -89,3 +95,17 @@ class Chart:
         """Write at the foot of the axes."""
         u, v = self.at((x, self.y.low))
         canvas.text(self.image, (u, v - 34), text, 20, FAINT, "mm")
+
+
+def steps(low: float, high: float, label: str = "", count: int = 6) -> Axis:
+    """Return an axis from `low` to at least `high`, marked at some `count` round values."""
+    span = max(high - low, 1e-9)
+    power = 10.0 ** math.floor(math.log10(span / count))
+    step = next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power * count >= span * 0.999)
+    ticks = math.ceil((high - low) / step - 1e-9)
+    return Axis(
+        low,
+        low + max(ticks, 1) * step,
+        [(low + k * step, f"{low + k * step:g}") for k in range(max(ticks, 1) + 1)],
+        label,
+    )
