@@ -164,9 +164,9 @@ class VehicleFilter:
             innovation = measured - mean[:3]
             total = covariance[:3, :3] + fix.covariance
             if innovation @ np.linalg.solve(total, innovation) <= self.config.gate**2:
-                self._kalman.statePre, self._kalman.errorCovPre = mean, covariance
+                self._kalman.statePre, self._kalman.errorCovPre = mean[:, None], covariance
                 self._kalman.measurementNoiseCov = np.asarray(fix.covariance, np.float64)
-                self._kalman.correct(measured)
+                self._kalman.correct(measured[:, None])
                 return _Snapshot(
                     fix.stamp,
                     fix,
@@ -216,6 +216,6 @@ class VehicleFilter:
         noise = np.block([[dt**3 / 3 * density, dt**2 / 2 * density], [dt**2 / 2 * density, dt * density]])
         self._kalman.transitionMatrix = transition
         self._kalman.processNoiseCov = noise
-        self._kalman.statePost, self._kalman.errorCovPost = last.mean, last.covariance
+        self._kalman.statePost, self._kalman.errorCovPost = last.mean[:, None], last.covariance
         mean = np.array(self._kalman.predict(), np.float64).ravel()
         return mean, np.array(self._kalman.errorCovPre, np.float64)
