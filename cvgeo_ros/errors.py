@@ -43,3 +43,7 @@ class TrainingError(CvgeoError):
 
 class BagError(CvgeoError):
     """A bag that cannot be read or written, or lacks a topic or the definition of a type."""
+
+
+class AutopilotError(CvgeoError):
+    """A link to an autopilot, a geoid grid or a setting of theirs that cannot be used."""

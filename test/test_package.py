@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = ElementTree.parse(ROOT / "package.xml").getroot()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Distribution on PyPI: import package, where they differ.
-IMPORT_NAMES = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
+IMPORT_NAMES = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyserial": "serial", "pyyaml": "yaml"}
 # Come with another package that is pinned.
 COME_ALONG = {"affine": "rasterio"}
 ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy", "tf2_ros"}

@@ -13,3 +13,11 @@ def cv_bridge() -> ModuleType | None:
         return importlib.import_module("cv_bridge")
     except (ImportError, AttributeError, RuntimeError):
         return None
+
+
+def px4_messages() -> ModuleType | None:
+    """Return px4_msgs.msg, or None where it is missing; the px4 node then says so and does not start."""
+    try:
+        return importlib.import_module("px4_msgs.msg")
+    except ImportError:
+        return None
