@@ -1,5 +1,6 @@
 """A graph of nodes over real DDS in a domain of its own, a small map, and a core that answers by formula."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from cvgeo_ros.errors import ClickError, MapError, WeightsError
+from cvgeo_ros.geo import Attitude, GroundMatches, PinholeCamera, frame_to_ground
 from cvgeo_ros.localizer import Localization, Prior, Target
+from cvgeo_ros.localizer.localizer import DEFAULT_HFOV
 from cvgeo_ros.msg import GeoTargetArray, TargetClickArray
 from cvgeo_ros.nodes import conversions, images
 from cvgeo_ros.nodes.executor import PooledExecutor
@@ -215,6 +218,8 @@ class Formula:
         self.cameras: list[Any] = []
         self.priors: list[Prior] = []
         self.preparing = False
+        # Where the camera hangs, straight down: latitude, longitude, yaw; None: no ground is recognised.
+        self.place: tuple[float, float, float] | None = None
         self.gate = threading.Event()
         self.gate.set()
 
@@ -247,4 +252,15 @@ class Formula:
             bounds = self.tile.transform.bounds(u - 10, v - 5, u + 10, v + 5)
             targets.append(Target((u, v), 0.9, (u - 10, v - 5, u + 10, v + 5), latitude, longitude, 1.5, bounds))
         window = (0.0, 0.0, float(self.tile.width), float(self.tile.height))
-        return Localization(tuple(targets), self.tile.tile_id, window, {"frame": 0.001})
+        return Localization(tuple(targets), self.tile.tile_id, window, {"frame": 0.001}, self._ground(width, height))
+
+    def _ground(self, width: int, height: int) -> GroundMatches | None:
+        if self.place is None:
+            return None
+        latitude, longitude, yaw = self.place
+        camera = PinholeCamera.from_hfov(width, height, DEFAULT_HFOV)
+        u, v = np.meshgrid(np.linspace(5.0, width - 5.0, 12), np.linspace(5.0, height - 5.0, 9))
+        pixels = np.column_stack([u.ravel(), v.ravel()])
+        ground = frame_to_ground(camera, Attitude(yaw, -math.pi / 2), 60.0, pixels)
+        ground += np.random.default_rng(len(self.frames)).normal(0.0, 0.3, ground.shape)
+        return GroundMatches(pixels, ground, (latitude, longitude), np.ones(len(pixels)), 1.0, 0.9)

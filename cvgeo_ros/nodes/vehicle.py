@@ -84,7 +84,9 @@ class Vehicle:
 
     def serve(self, clicks: conversions.Clicks, frame: Frame) -> Answer:
         """Locate clicks, and follow the vehicle in the same pass. In the engine's thread. Raises CvgeoError."""
-        follow = self._admits(frame.stamp)
+        return self._pass(clicks, frame, self._admits(frame.stamp))
+
+    def _pass(self, clicks: conversions.Clicks, frame: Frame, follow: bool) -> Answer:
         answer = self._engine.locate(clicks, frame, self._priors, follow)
         if answer.step is not None:
             self._take(frame, answer.step)
@@ -96,7 +98,7 @@ class Vehicle:
                 return
         try:
             if self._admits(frame.stamp):
-                self.serve(conversions.Clicks(frame.stamp, (), np.zeros((0, 2))), frame)
+                self._pass(conversions.Clicks(frame.stamp, (), np.zeros((0, 2))), frame, True)
         except Exception as error:
             self._failed("vehicle", error)
 
@@ -126,7 +128,7 @@ class Vehicle:
                 self._newest = stamp if newest is None else max(newest, stamp)
                 self._strange = None
                 return True
-            if self._strange is None or abs(stamp - self._strange) > self._history:
+            if self._strange is None or stamp == self._strange or abs(stamp - self._strange) > self._history:
                 self._strange = stamp
                 return False
             back = stamp < newest

@@ -36,7 +36,7 @@ def _default(name: str) -> float | int:
 
 
 SPECS = (
-    Spec("vehicle_rate", 0.0, "Frames a second by which the vehicle's own position is followed; 0 = not", 0.0, 100.0),
+    Spec("vehicle_rate", 0.0, "Frames a second by which the vehicle's own position is followed; 0 = not", 0.0, 1000.0),
     *(Spec(PREFIX + name, _default(name), *meaning, held=True) for name, meaning in _MEANINGS.items()),
 )
 """Parameters of the vehicle part: the rate, and NavigatorConfig with angles in degrees."""
