@@ -21,8 +21,8 @@ from std_msgs.msg import Float64, Header
 
 from cvgeo_ros.demo.processes import NAMESPACE, Processes
 from cvgeo_ros.errors import CvgeoError
-from cvgeo_ros.msg import GeoTargetArray, TargetClickArray
 from cvgeo_ros.memory import reuse_large_blocks
+from cvgeo_ros.msg import GeoTargetArray, TargetClickArray
 from cvgeo_ros.nodes.calibration import info_from_hfov
 from cvgeo_ros.nodes.conversions import to_click_array, to_nanoseconds, to_time
 from cvgeo_ros.nodes.images import to_image
