@@ -15,6 +15,7 @@ from cvgeo_ros.cli.bench import bench
 from cvgeo_ros.cli.demo import demo
 from cvgeo_ros.cli.evaluate import evaluate
 from cvgeo_ros.cli.locate import locate
+from cvgeo_ros.cli.map import maps
 from cvgeo_ros.cli.replay import replay
 from cvgeo_ros.cli.scenes import scenes
 from cvgeo_ros.cli.train import train
@@ -52,4 +53,5 @@ app.command(epilog="Example: [bold]cvgeo replay flight.mcap --map map.tif --regr
 app.command(epilog="Example: [bold]cvgeo train --rendered worlds --steps 6000 --out out/nano[/]")(train)
 app.command(epilog="Example: [bold]cvgeo ablate --rendered worlds --benchmark bench/v1 --out out/ablation[/]")(ablate)
 app.add_typer(bench, name="bench")
+app.add_typer(maps, name="map")
 app.add_typer(scenes, name="scenes")

@@ -37,7 +37,7 @@ class GeoTiffStore(PyramidStore):
         try:
             dataset = self._open(-1)
             _check(dataset, path.name)
-            self._bands = _bands(dataset)
+            self._bands = colour_bands(dataset)
             flags = {flag for band in self._bands for flag in dataset.mask_flag_enums[band - 1]}
             self._opaque = flags == {MaskFlags.all_valid}
             levels = [Level(1.0, 1.0, -1)]
@@ -125,7 +125,7 @@ def _check(dataset: rasterio.DatasetReader, name: str) -> None:
         raise MapError(f"colours are in a palette; expand it: gdal_translate -expand rgb {name} rgb.tif")
 
 
-def _bands(dataset: rasterio.DatasetReader) -> list[int]:
+def colour_bands(dataset: rasterio.DatasetReader) -> list[int]:
     """The three bands (counted from 1) that make red, green and blue."""
     interpretation = list(dataset.colorinterp)
     colours = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]

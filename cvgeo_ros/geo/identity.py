@@ -1,4 +1,4 @@
-"""Whether a map is still the one it was: a digest of its content, taken in milliseconds however large it is."""
+"""Which map a file is: a digest of its content, taken in milliseconds however large it is; and what lies beside it."""
 
 import hashlib
 import os
@@ -55,3 +55,19 @@ def _add_file(digest: "hashlib._Hash", path: Path) -> None:
         for k in range(SAMPLES):
             file.seek((size - SAMPLE) * k // (SAMPLES - 1))
             digest.update(file.read(SAMPLE))
+
+
+def features_path(map_path: Path, model: str) -> Path:
+    """Where the features of a map belong for a model of this name: beside it."""
+    whole = map_path.resolve()
+    return whole.with_name(f"{whole.name}.{model}.features")
+
+
+def all_features(map_path: Path) -> Iterator[Path]:
+    """All files of features beside a map, whatever the model."""
+    whole = map_path.resolve()
+    prefix, suffix = f"{whole.name}.", ".features"
+    if whole.parent.is_dir():
+        for path in sorted(whole.parent.iterdir()):
+            if path.name.startswith(prefix) and path.name.endswith(suffix) and path.is_file():
+                yield path

@@ -32,8 +32,8 @@ class MbtilesStore(PyramidStore):
             uri = f"{path.resolve().as_uri()}?mode=ro"
             self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
             zooms, tiles = self._survey()
-            metadata = self._metadata()
-            self._check_format(metadata.get("format", ""))
+            self.metadata = self._metadata()
+            self._check_format(self.metadata.get("format", ""))
             self._size = self._first_size(tiles.zoom)
         except MapError:
             self._disconnect()
@@ -46,7 +46,7 @@ class MbtilesStore(PyramidStore):
             f"{path.resolve().parent.name}/{path.stem}",
             tiles.pixels(size),
             tiles.transform(size),
-            re.sub(r"<[^>]*>", "", metadata.get("attribution", "")).strip(),
+            re.sub(r"<[^>]*>", "", self.metadata.get("attribution", "")).strip(),
             levels(zooms),
             size,
             tiles.offset(size),

@@ -27,8 +27,8 @@ class XyzStore(PyramidStore):
     def __init__(self, path: Path, cache: BlockCache) -> None:
         self.path = path
         self._suffixes = list(SUFFIXES)
-        metadata = _metadata(path)
-        self._tms = metadata.get("scheme", "xyz") == "tms"
+        self.metadata = _metadata(path)
+        self.tms = self.metadata.get("scheme", "xyz") == "tms"
         zooms = sorted((int(name) for name in _numbered(path)), reverse=True)
         tiles = None
         while zooms and tiles is None:
@@ -44,7 +44,7 @@ class XyzStore(PyramidStore):
             f"{path.resolve().parent.name}/{path.resolve().name}",
             tiles.pixels(size),
             tiles.transform(size),
-            re.sub(r"<[^>]*>", "", metadata.get("attribution", "")).strip(),
+            re.sub(r"<[^>]*>", "", self.metadata.get("attribution", "")).strip(),
             levels(zooms),
             size,
             tiles.offset(size),
@@ -67,12 +67,12 @@ class XyzStore(PyramidStore):
         self._suffixes.sort(key=lambda suffix: suffix != first.suffix)
         self._size = decode_tile(first.read_bytes(), str(first)).shape[0]
         y_min, y_max = min(rows), max(rows)
-        if self._tms:
+        if self.tms:
             y_min, y_max = (1 << zoom) - 1 - y_max, (1 << zoom) - 1 - y_min
         return TileRange(zoom, min(columns), max(columns), y_min, y_max)
 
     def _decode(self, source: int, column: int, row: int) -> Block | None:
-        name = (1 << source) - 1 - row if self._tms else row
+        name = (1 << source) - 1 - row if self.tms else row
         for suffix in self._suffixes:
             file = self.path / str(source) / str(column) / f"{name}{suffix}"
             try:

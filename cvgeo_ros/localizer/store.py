@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..errors import MapError
 from ..geo import TileStore
-from ..geo.identity import map_digest
+from ..geo.identity import features_path, map_digest
 from ..net import STRIDE, CrossViewLocator
 from .features import FeatureCache, Grid
 
@@ -86,7 +86,14 @@ class StoreHeader:
         """For a model and a map that is a file; without levels."""
         config = model.config
         channels = (config.match_dim, config.context_dim, model.fusion.gated)
-        return cls(config.name, model_digest(model), _map_identity(tile), channels)
+        return cls(config.name, model_digest(model), cls.map_of(tile), channels)
+
+    @staticmethod
+    def map_of(tile: TileStore) -> str:
+        """Digest of a map's content, size and georeference, which may come from a file beside it."""
+        assert tile.path is not None
+        place = [tile.width, tile.height, *tuple(tile.transform.affine)[:6], tile.transform.crs.to_wkt()]
+        return hashlib.sha256(f"{map_digest(tile.path)} {json.dumps(place)}".encode()).hexdigest()
 
     @classmethod
     def parse(cls, data: bytes) -> "StoreHeader":
@@ -245,22 +252,6 @@ def split(header: StoreHeader, data: NDArray[np.uint8]) -> Arrays:
     return parts[0], parts[1], parts[2], data[first:].view(np.bool_).reshape(side, side)
 
 
-def features_path(map_path: Path, model: str) -> Path:
-    """Where the features of a map belong for a model of this name: beside it."""
-    whole = map_path.resolve()
-    return whole.with_name(f"{whole.name}.{model}.features")
-
-
-def all_features(map_path: Path) -> Iterator[Path]:
-    """All files of features beside a map, whatever the model."""
-    whole = map_path.resolve()
-    prefix, suffix = f"{whole.name}.", ".features"
-    if whole.parent.is_dir():
-        for path in sorted(whole.parent.iterdir()):
-            if path.name.startswith(prefix) and path.name.endswith(suffix) and path.is_file():
-                yield path
-
-
 def find_features(model: CrossViewLocator, tile: TileStore) -> tuple[FeatureStore | None, str]:
     """The prepared features of a map for a model, and a sentence about them where they cannot be used.
 
@@ -290,10 +281,3 @@ def model_digest(model: CrossViewLocator) -> str:
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(value.detach().cpu().numpy()).data)
     return digest.hexdigest()
-
-
-def _map_identity(tile: TileStore) -> str:
-    """Digest of a map's content, size and georeference, which may come from a file beside it."""
-    assert tile.path is not None
-    place = [tile.width, tile.height, *tuple(tile.transform.affine)[:6], tile.transform.crs.to_wkt()]
-    return hashlib.sha256(f"{map_digest(tile.path)} {json.dumps(place)}".encode()).hexdigest()

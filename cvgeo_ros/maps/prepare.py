@@ -9,9 +9,10 @@ import numpy as np
 
 from ..errors import MapError
 from ..geo import TileStore
+from ..geo.identity import features_path
 from ..localizer import Localizer
 from ..localizer.features import FeatureCache, Grid
-from ..localizer.store import FeatureStore, StoredLevel, StoreHeader, features_path
+from ..localizer.store import FeatureStore, StoredLevel, StoreHeader
 from ..localizer.store_writer import FeatureWriter
 
 ZOOMS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)

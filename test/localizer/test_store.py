@@ -15,10 +15,10 @@ import torch
 
 from cvgeo_ros.errors import MapError
 from cvgeo_ros.geo import open_store
-from cvgeo_ros.geo.identity import map_digest
+from cvgeo_ros.geo.identity import features_path, map_digest
 from cvgeo_ros.localizer import Localizer, Prior
 from cvgeo_ros.localizer.features import FeatureCache, Grid
-from cvgeo_ros.localizer.store import FeatureStore, features_path
+from cvgeo_ros.localizer.store import FeatureStore
 from cvgeo_ros.localizer.store_writer import FeatureWriter
 from cvgeo_ros.maps.prepare import plan, prepare, state
 from cvgeo_ros.net import CrossViewLocator, NetConfig
