@@ -117,12 +117,13 @@ def track_picture(tile: TileStore, tracks: Sequence[Track], shape: tuple[int, in
     estimates = _pixels(tile, [track.estimate for track in tracks])
     places = [None if track.truth is None else Pose(track.truth[0], track.truth[1], 0.0, 0.0, 0.0) for track in tracks]
     truths = _pixels(tile, places)
-    traces = [Trace("truth", truths, TRUE, 2.2), Trace("single frames", fixes, MEASURED_DOT, 0.0, 2.4)]
+    traces = [Trace("truth", truths, TRUE, 2.2)]
     for state, ink in STATES.items():
         of_state = np.array([track.state == state for track in tracks])
         # A line belongs to the state of the point it leads to.
         joined = of_state | np.append(of_state[1:], False)
         traces.append(Trace(str(state), np.where(joined[:, None], estimates, np.nan), ink, 3.0))
+    traces.append(Trace("single frames", fixes, MEASURED_DOT, 0.0, 1.6))
     known = np.concatenate([truths, fixes, estimates])
     known = known[np.isfinite(known).all(axis=1)]
     known = np.clip(known, 0.0, [tile.width, tile.height])
