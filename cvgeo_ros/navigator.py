@@ -95,6 +95,17 @@ class Navigator:
             accepted = self._filter.update(fix)
         return Step(localization, fix, accepted, self._filter.at(stamp))
 
+    def locate(
+        self,
+        stamp: int,
+        frame: NDArray[np.uint8],
+        clicks: ArrayLike,
+        camera: PinholeCamera | None = None,
+        prior: Prior = Prior(),  # noqa: B008  frozen
+    ) -> Localization:
+        """Locate clicks in a frame that was processed before: the track tells where to look, and stays as it is."""
+        return self.localizer.locate(frame, clicks, camera, self._completed(stamp, prior))
+
     def at(self, stamp: int) -> Estimate:
         """The track at a moment."""
         return self._filter.at(stamp)

@@ -164,7 +164,9 @@ class Engine:
                 self._forget.clear()
                 self._navigator.reset()
             step = self._navigator.process(frame.stamp, rgb, clicks.points, camera, prior)
-        found = self._core.locate(rgb, clicks.points, camera, prior) if step is None else step.localization
+            found = step.localization
+        else:
+            found = self._navigator.locate(frame.stamp, rgb, clicks.points, camera, prior)
         seconds = {"conversion": converted - started, "inference": time.perf_counter() - converted}
         message = GeoTargetArray(header=frame.message.header)
         if found is not None:

@@ -84,7 +84,10 @@ class Vehicle:
 
     def serve(self, clicks: conversions.Clicks, frame: Frame) -> Answer:
         """Locate clicks, and follow the vehicle in the same pass. In the engine's thread. Raises CvgeoError."""
-        return self._pass(clicks, frame, self._admits(frame.stamp))
+        with self._lock:
+            # A frame counts once, however often it is clicked.
+            followed = frame.stamp in self._followed
+        return self._pass(clicks, frame, not followed and self._admits(frame.stamp))
 
     def _pass(self, clicks: conversions.Clicks, frame: Frame, follow: bool) -> Answer:
         answer = self._engine.locate(clicks, frame, self._priors, follow)
