@@ -214,6 +214,7 @@ class Formula:
         if model == "missing":
             raise WeightsError(f"weights {model!r} not found: give one of nano, or the path of a .safetensors file")
         self.tile: Any = None
+        self.notice = ""
         self.frames: list[np.ndarray] = []
         self.cameras: list[Any] = []
         self.priors: list[Prior] = []

@@ -37,6 +37,7 @@ def locate(
         raise typer.BadParameter("--lat and --lon go together")
 
     from rich.console import Console
+    from rich.markup import escape
 
     from cvgeo_ros.cli.report import Result, duration, picture, table, write_picture
     from cvgeo_ros.geo import PinholeCamera, compass_to_yaw, open_store
@@ -49,6 +50,8 @@ def locate(
     frame = read_image(image)
     localizer = Localizer.load(model, device)
     localizer.set_tile(tile)
+    if localizer.notice:
+        Console(stderr=True).print(f"[yellow]note:[/] {escape(localizer.notice)}", highlight=False, soft_wrap=True)
     camera = None
     if hfov is not None:
         camera = PinholeCamera.from_hfov(frame.shape[1], frame.shape[0], math.radians(hfov))

@@ -20,6 +20,8 @@ from cvgeo_ros.nodes.vehicle_parameters import config_from
 from cvgeo_ros.vehicle import Estimate
 
 T = TypeVar("T")
+PIXEL_BYTES = 256 << 20
+"""Memory for the map's decoded pixels, at most."""
 
 
 class BusyError(CvgeoError):
@@ -122,6 +124,11 @@ class Engine:
         """Return the vehicle's track at a moment, ns."""
         return self._navigator.at(stamp)
 
+    @property
+    def notice(self) -> str:
+        """What the operator should know about the map in use; empty: nothing."""
+        return self._core.notice
+
     def use_map(self, path: str, now: int) -> TileInfo:
         """Open a map at a time (ns) and search in it from now on; on an error the former one stays.
 
@@ -129,7 +136,9 @@ class Engine:
             MapError: The map cannot be opened or used.
             ClosedError: The engine was closed meanwhile.
         """
-        former, tile = self.tile, open_store(path)
+        # Pixels are needed where no features are prepared: they take less than the features, out of the same allowance.
+        pixels = min(PIXEL_BYTES, self._parameters.count("cache_bytes") // 2)
+        former, tile = self.tile, open_store(path, pixels)
         try:
             info = conversions.to_tile_info(tile, conversions.to_time(now))
             self._core.set_tile(tile)

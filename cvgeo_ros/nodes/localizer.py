@@ -260,6 +260,8 @@ class LocalizerNode(LifecycleNode):
     def _use_map(self, engine: Engine, path: str) -> TileInfo:
         assert self._outputs is not None
         tile = engine.use_map(path, self._now())
+        if engine.notice:
+            self.get_logger().warning(engine.notice)
         self._outputs.publish_tile(tile)
         if self._vehicle is not None:
             self._vehicle.restart()
