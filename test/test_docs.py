@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 INTERFACES = (ROOT / "docs" / "interfaces.md").read_text()
 
 
-@pytest.mark.parametrize("node", ["camera", "localizer", "visualizer"])
+@pytest.mark.parametrize("node", ["camera", "localizer", "visualizer", "mavlink", "px4"])
 def test_every_parameter_is_listed_with_its_default(node: str) -> None:
     pytest.importorskip("rclpy")
     import importlib
@@ -70,7 +70,10 @@ def test_every_interface_is_mentioned() -> None:
         assert f"cvgeo_ros/{path.stem}" in INTERFACES, path.name
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/interfaces.md", "docs/performance.md", "docs/training.md"])
+@pytest.mark.parametrize(
+    "name",
+    ["README.md", "docs/autopilots.md", "docs/interfaces.md", "docs/performance.md", "docs/training.md"],
+)
 def test_links_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text()):
         assert (ROOT / name).parent.joinpath(target).exists(), target

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 ROOT = Path(__file__).resolve().parent.parent
-EXECUTABLES = ("camera", "cvgeo", "localizer", "visualizer")
+EXECUTABLES = ("camera", "cvgeo", "localizer", "mavlink", "px4", "visualizer")
 USE = """
 import cvgeo_ros, cvgeo_ros.errors
 from cvgeo_ros.nodes.camera import main as camera

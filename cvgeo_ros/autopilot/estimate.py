@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from cvgeo_ros.geo.geodesy import distance
 
 NANOSECONDS = 1_000_000_000
+LARGEST = 1e18
+"""m^2: more than the Earth is wide is no variance."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class VehicleEstimate:
         """1 sigma along the worst horizontal direction, m; NaN where the covariance is none."""
         matrix = np.asarray(self.covariance, np.float64)
         if matrix.shape != (2, 2) or not np.isfinite(matrix).all():
+            return math.nan
+        if np.abs(matrix).max() > LARGEST:
             return math.nan
         least, most = np.linalg.eigvalsh((matrix + matrix.T) / 2.0)
         return math.sqrt(most) if least > 0.0 else math.nan

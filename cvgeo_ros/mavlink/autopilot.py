@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from cvgeo_ros.autopilot.altitude import HIGHEST, LOWEST
 from cvgeo_ros.mavlink.messages import Attitude, Message, Origin
 from cvgeo_ros.telemetry.samples import Samples
 
@@ -138,16 +139,21 @@ class Autopilot:
         # Before the EKF has an origin, ArduPilot sends zeros for the place and an altitude that means nothing.
         placed = bool(message.lat or message.lon)
         self._amsl.add(now, message.alt * 1e-3 if placed else None)
-        self._relative.add(now, message.relative_alt * 1e-3)
         heading = message.hdg * 0.01 % 360.0 if message.hdg <= 36_000 else None
-        return News(heading=heading, relative_altitude=message.relative_alt * 1e-3)
+        relative = message.relative_alt * 1e-3
+        if not LOWEST <= relative <= HIGHEST:
+            return News(heading=heading)
+        self._relative.add(now, relative)
+        return News(heading=heading, relative_altitude=relative)
 
     def _on_vfr_hud(self, message: Message, now: int) -> None:
         self._hud.add(now, message.alt if math.isfinite(message.alt) and message.alt != 0.0 else None)
 
     def _on_gps_global_origin(self, message: Message, _: int) -> None:
-        if message.latitude or message.longitude:
-            self.origin = Origin(message.latitude * 1e-7, message.longitude * 1e-7, message.altitude * 1e-3)
+        latitude, longitude, altitude = message.latitude * 1e-7, message.longitude * 1e-7, message.altitude * 1e-3
+        on_earth = abs(latitude) <= 90.0 and abs(longitude) <= 180.0 and LOWEST <= altitude <= HIGHEST
+        if on_earth and (latitude or longitude):
+            self.origin = Origin(latitude, longitude, altitude)
 
     def attitude(self, stamp: int) -> Attitude | None:
         """Return the attitude at a time (ns)."""

@@ -183,6 +183,7 @@ class Bridge:
             "restarts": str(autopilot.restarts),
             **{f"link_{name}": str(count) for name, count in link.counts.items()},
             **{name: str(count) for name, count in sorted(counts.items())},
+            "link_error": link.error,
             "last_refusal": "" if refusal is None else refusal.reason,
         }
         if sent is not None:

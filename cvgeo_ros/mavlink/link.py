@@ -38,7 +38,7 @@ class Link:
         self._transport: Transport | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mavlink", daemon=True)
-        self.counts = {"received": 0, "bad": 0, "sent": 0, "opened": 0}
+        self.counts = {"received": 0, "bad": 0, "sent": 0, "opened": 0, "errors": 0}
         self.error = ""
 
     def start(self) -> None:
@@ -105,7 +105,7 @@ class Link:
         while not self._stop.is_set() and self._transport is transport:
             if time.monotonic() - ticked >= 1.0:
                 ticked = time.monotonic()
-                self._tick()
+                self._guarded(self._tick)
             try:
                 data = transport.read(READ_TIMEOUT)
             except (OSError, ValueError) as error:  # ValueError: closed by a send that failed
@@ -129,8 +129,17 @@ class Link:
             self.counts["bad"] += 1
             return
         self.counts["received"] += 1
-        if self._receive(message):
+        if self._guarded(lambda: self._receive(message)):
             transport.confirm()
+
+    def _guarded(self, call: Callable[[], bool | None]) -> bool:
+        """What a listener does wrong with one message must not cost all that come after it."""
+        try:
+            return bool(call())
+        except Exception as error:
+            self.counts["errors"] += 1
+            self.error = f"{type(error).__name__}: {error}"
+            return False
 
 
 def _parser() -> Any:

@@ -7,6 +7,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geographic_msgs.msg import GeoPoseWithCovarianceStamped
 
 from cvgeo_ros.autopilot.estimate import GateConfig, VehicleEstimate
+from cvgeo_ros.nodes.conversions import UNKNOWN_VARIANCE
 from cvgeo_ros.nodes.parameters import Parameters, Spec
 from cvgeo_ros.telemetry.messages import pose_from_geopose, to_nanoseconds
 
@@ -52,7 +53,7 @@ def estimate_from(message: GeoPoseWithCovarianceStamped) -> VehicleEstimate:
         longitude=position.longitude,
         covariance=covariance[np.ix_([1, 0], [1, 0])],
         height=position.altitude if known else None,
-        height_std=math.sqrt(vertical) if known and 0.0 < vertical < math.inf else None,
+        height_std=math.sqrt(vertical) if known and 0.0 < vertical < UNKNOWN_VARIANCE else None,
         yaw=yaw,
         yaw_std=None if yaw is None else math.sqrt(turning),
     )

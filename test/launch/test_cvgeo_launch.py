@@ -26,10 +26,11 @@ needs_launch = pytest.mark.skipif(
 
 def test_parameter_file_knows_the_nodes_parameters_only() -> None:
     pytest.importorskip("rclpy")
-    from cvgeo_ros.nodes import camera, localizer, visualizer
+    from cvgeo_ros.nodes import camera, localizer, mavlink, px4, visualizer
 
     sections = yaml.safe_load((ROOT / "config" / "cvgeo.yaml").read_text())
-    for name, module in (("camera", camera), ("localizer", localizer), ("visualizer", visualizer)):
+    for module in (camera, localizer, mavlink, px4, visualizer):
+        name = module.__name__.rpartition(".")[2]
         given, specs = sections[f"/**/{name}"]["ros__parameters"], {spec.name: spec for spec in module.SPECS}
         assert given.keys() <= specs.keys()
         for key, value in given.items():
@@ -48,6 +49,7 @@ def test_arguments_are_described() -> None:
     description = get_launch_description_from_python_launch_file(str(LAUNCH_FILE))
     arguments = {argument.name: argument for argument in description.get_launch_arguments()}
     wanted = {"map", "camera", "bag", "model", "device", "namespace", "use_sim_time", "visualizer", "params"}
+    wanted |= {"autopilot", "connection", "mavros", "vehicle_rate"}
     assert wanted <= arguments.keys()
     assert all(argument.description for argument in arguments.values())
 

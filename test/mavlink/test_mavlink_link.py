@@ -219,3 +219,25 @@ def test_connections(connection: str, found: tuple) -> None:
 def test_what_is_no_connection(connection: str) -> None:
     with pytest.raises(AutopilotError, match="udpin:HOST:PORT"):
         parse(connection)
+
+
+def test_a_listener_that_fails_with_one_message_hears_the_next() -> None:
+    port, heard = free_port(), []
+
+    def receive(message: Any) -> bool:
+        heard.append(message)
+        if len(heard) == 1:
+            raise ZeroDivisionError("one message")
+        return True
+
+    link = Link(lambda: open_transport(f"udpin:127.0.0.1:{port}", 0), receive, lambda: None, 1, 191)
+    link.start()
+    try:
+        wait_until(lambda: link.open)
+        with Peer(port) as peer:
+            peer.heartbeat()
+            peer.heartbeat()
+            wait_until(lambda: len(heard) == 2)
+        assert link.counts["errors"] == 1 and "one message" in link.error
+    finally:
+        link.close()
