@@ -69,3 +69,41 @@ def ratios(
     else:
         # Where nobody watches, lines must not be folded at 80 columns.
         Console(width=None if sys.stdout.isatty() else 150).print(table(report))
+
+
+@bench.command(epilog="Example: [bold]cvgeo bench soak --minutes 10 --rate 10[/]")
+def soak(
+    scene: ShippedScene = None,
+    model: Model = "nano",
+    device: Device = "auto",
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long to measure.")] = 10.0,
+    rate: Annotated[float, typer.Option(min=0.1, max=100.0, help="Frames a second that the camera sends.")] = 10.0,
+    limit: Annotated[float, typer.Option(min=0.0, help="Growth of memory that is still flat, MiB an hour.")] = 30.0,
+    out: Annotated[Path, typer.Option(help="Folder for the nodes' logs.")] = Path("out/soak"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Run camera, localizer and visualizer for long, click every frame, and watch their memory and answers.
+
+    The exit code is 0 only if memory is flat and every click was answered under its stamp or refused with a reason.
+    """
+    from rich.console import Console
+
+    from cvgeo_ros.cli.demo import shipped_scene
+    from cvgeo_ros.demo.processes import exit_on_signals, set_up_ros
+    from cvgeo_ros.scene import Scene
+
+    set_up_ros()
+    from cvgeo_ros.bench import soak as soaking
+
+    plan = soaking.Plan(minutes, rate, limit, model, device)
+    with exit_on_signals(), Console(stderr=True).status("starting") as status:
+        result = soaking.soak(Scene.load(scene or shipped_scene()), plan, out, status.update)
+    if as_json:
+        typer.echo(json.dumps(result.to_dict(), indent=1))
+    else:
+        # Where nobody watches, lines must not be folded at 80 columns.
+        console = Console(width=None if sys.stdout.isatty() else 150)
+        console.print(soaking.table(result))
+        console.print(soaking.sentence(result), highlight=False, soft_wrap=True)
+    if not result.passed:
+        raise typer.Exit(1)

@@ -113,6 +113,16 @@ class Processes:
                 preexec_fn=_die_with_parent,
             )
 
+    def pid(self, node: str) -> int:
+        """Return the process id of a node."""
+        return self._running[node].pid
+
+    def kill(self, node: str) -> None:
+        """End a node by SIGKILL, as the kernel does when memory is short; it may be started again."""
+        process = self._running.pop(node)
+        process.kill()
+        process.wait()
+
     def log(self, node: str) -> Path:
         """Return the path of a node's log."""
         return self._folder / f"{node}.log"

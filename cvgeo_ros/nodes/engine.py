@@ -53,7 +53,8 @@ class Answer:
 class Engine:
     """Owns core, map, track and worker thread.
 
-    Other threads may call :meth:`submit`, :meth:`run`, :meth:`offer`, :meth:`forget` and :meth:`close` alone.
+    Other threads may call :meth:`submit`, :meth:`run`, :meth:`offer`, :meth:`aside`, :meth:`forget` and :meth:`close`
+    alone.
     """
 
     def __init__(self, core: Localizer, parameters: Parameters) -> None:
@@ -92,6 +93,12 @@ class Engine:
             return self.submit(job).result()
         except CancelledError as error:
             raise ClosedError from error
+
+    def aside(self, job: Callable[[], None]) -> None:
+        """Have a job done that takes no time, and no place among those that wait."""
+        with self._lock:
+            if not self._closed:
+                self._worker.submit(job)
 
     def offer(self, job: Callable[[], None]) -> None:
         """Have a job done when no other waits; one that was offered before and has not begun is dropped for it."""

@@ -68,7 +68,7 @@ class Health:
         self._lock = threading.Lock()
         self._images = Rate()
         self._image_stamp = self._image_received = 0
-        self._counts = {"images": 0, "answers": 0, "errors": 0, "drops": 0}
+        self._counts = {"images": 0, "answers": 0, "errors": 0, "drops": 0, "vehicle_errors": 0}
         self._answer: dict[str, str] = {}
         self._error = ""
         self._failed = False
@@ -87,10 +87,10 @@ class Health:
             self._answer = values
             self._failed = False
 
-    def failed(self, reason: str) -> None:
-        """Count a request or message that could not be served."""
+    def failed(self, reason: str, counted: str = "errors") -> None:
+        """Count a request or message that could not be served, or a frame ("vehicle_errors")."""
         with self._lock:
-            self._counts["errors"] += 1
+            self._counts[counted] += 1
             self._error = reason[:MAX_REASON]
             self._failed = True
 

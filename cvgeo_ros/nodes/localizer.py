@@ -109,7 +109,9 @@ class LocalizerNode(LifecycleNode):
         """Make an error known and return it as a sentence for service answers."""
         known = isinstance(error, CvgeoError)
         reason = str(error) if known else f"{what}: {type(error).__name__}: {error}"
-        self._health.failed(reason)
+        if not self.context.ok():  # interrupted: there is nobody to tell
+            return reason
+        self._health.failed(reason, "vehicle_errors" if what == "vehicle" else "errors")
         self.get_logger().error(reason, throttle_duration_sec=2.0)
         self._diagnostics.publish()
         return reason

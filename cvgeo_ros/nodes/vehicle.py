@@ -8,7 +8,6 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 
 import numpy as np
 from geographic_msgs.msg import GeoPoseStamped, GeoPoseWithCovariance, GeoPoseWithCovarianceStamped
@@ -16,7 +15,6 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import NavSatFix
 from std_msgs.msg import Header
 
-from cvgeo_ros.errors import CvgeoError
 from cvgeo_ros.navigator import Step
 from cvgeo_ros.nodes import conversions
 from cvgeo_ros.nodes.engine import Answer, Engine
@@ -57,6 +55,7 @@ class Vehicle:
         self._fix = node.create_lifecycle_publisher(NavSatFix, "vehicle_fix", RESULTS)
         self._lock = threading.Lock()
         self._resets = 0
+        self._asking = False
         self.restart()
 
     def restart(self) -> None:
@@ -177,11 +176,17 @@ class Vehicle:
         with self._lock:
             seen = self._seen
             values = {"vehicle_state": str(self._state), "vehicle_reset_counter": str(self._resets), **self._values}
-        if seen is not None and now - seen[1] > NANOSECONDS // 2:
+            ask = seen is not None and now - seen[1] > NANOSECONDS // 2 and not self._asking
+            self._asking = self._asking or ask
+        if ask and seen is not None:
             # Where no frame tells it, the track ages all the same.
-            with suppress(CvgeoError):
-                self._engine.submit(lambda: self._note(self._engine.estimate(seen[0] + now - seen[1])))
+            self._engine.aside(lambda: self._age(seen[0] + now - seen[1]))
         return values
+
+    def _age(self, stamp: int) -> None:
+        self._note(self._engine.estimate(stamp))
+        with self._lock:
+            self._asking = False
 
     def _publish(self, estimate: Estimate) -> None:
         header = Header(stamp=conversions.to_time(estimate.stamp), frame_id=EARTH)
