@@ -176,6 +176,15 @@ def test_missing_messages_are_asked_for(fly: Any) -> None:
     asked = flight.peer.get("COMMAND_LONG", lambda m: m.param1 == mavlink.MAVLINK_MSG_ID_ATTITUDE)
     assert (asked.command, asked.param2, asked.target_system) == (511, 50_000.0, 1)
     flight.peer.get("COMMAND_LONG", lambda m: m.param1 == mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT)
+    for _ in range(25):  # what comes is not asked for
+        flight.hear()
+        time.sleep(0.1)
+        if len(flight.peer.all("HEARTBEAT")) >= 3:
+            break
+    flight.peer.heard.clear()
+    flight.hear()
+    flight.peer.get("HEARTBEAT")
+    assert not flight.peer.all("COMMAND_LONG")
 
 
 def test_odometry_about_the_autopilots_origin(fly: Any) -> None:
