@@ -84,12 +84,12 @@ class Chart:
         (left, bottom), (right, top) = self.at((low, self.y.low)), self.at((high, self.y.high))
         canvas.panel(self.image, (left, top, max(right, left + 2.0), bottom), 0.35, ink)
 
-    def points(self, x: ArrayLike, y: ArrayLike, ink: canvas.Colour) -> None:
-        """Mark points (N,)."""
+    def points(self, x: ArrayLike, y: ArrayLike, ink: canvas.Colour, radius: float = 9.0) -> None:
+        """Mark points (N,) by discs of this radius, px."""
         for a, b in zip(np.asarray(x), np.asarray(y), strict=True):
             u, v = self.at((float(a), float(b)))
-            canvas.disc(self.image, u, v, 12, WHITE)
-            canvas.disc(self.image, u, v, 9, ink)
+            canvas.disc(self.image, u, v, radius + 3, WHITE)
+            canvas.disc(self.image, u, v, radius, ink)
 
     def note(self, x: float, text: str) -> None:
         """Write at the foot of the axes."""

@@ -139,7 +139,7 @@ class Player:
             rgb = to_rgb(frame.message)
             camera = self._priors.camera_of(frame.stamp, rgb.shape[1], rgb.shape[0])
             prior = self._priors.pair(frame.stamp, frame.received, self._settings.priors)
-            found = self._navigator.localizer.locate(rgb, clicks.points, camera, prior)
+            found = self._navigator.locate(frame.stamp, rgb, clicks.points, camera, prior)
         except CvgeoError as refusal:
             error = str(refusal)
         stamp = 0 if frame is None else frame.stamp

@@ -36,6 +36,9 @@ STATES: dict[str, canvas.Colour] = {
 }
 TRUE: canvas.Colour = (245, 247, 250)
 MEASURED_DOT: canvas.Colour = (90, 200, 250)
+OFF: canvas.Colour = (255, 122, 122)
+LONGEST_LEG = 5.0
+"""Seconds between frames, beyond which the track is not drawn through."""
 
 
 def write_report(
@@ -92,16 +95,21 @@ def figures(summary: Mapping[str, Any]) -> Table:
     outages = summary["outages"]
     longest = max(((item["to"] or math.nan) - item["from"] for item in outages), default=0.0)
     rows = [
-        ["frames", f"{summary['frames']}, of these believed {summary['accepted']}, refused {summary['refused']}"],
+        [
+            "frames",
+            f"{summary['frames']}, of these placed {summary['placed']}, believed {summary['accepted']}, "
+            f"refused {summary['refused']}",
+        ],
         ["states", states],
         ["first fix after", _number(summary["first_fix"], "s")],
         ["outages", f"{len(outages)}" + (f", the longest {_number(longest, 's')}" if outages else "")],
         ["resets", str(summary["resets"])],
         ["position error of the track", _spread(summary["position_error"], "m")],
-        ["position error of single frames that were believed", _spread(summary["fix_error"], "m")],
+        ["position error of single frames that were placed", _spread(summary["fix_error"], "m")],
+        ["heading error of these", _spread(summary["fix_heading_error"], "deg")],
         ["heading error of the track", _spread(summary["heading_error"], "deg")],
         ["truth within 2 sigma (95 % if honest): track", _share(summary["within_2_sigma"])],
-        ["the same: single frames that were believed", _share(summary["fix_within_2_sigma"])],
+        ["the same: single frames that were placed", _share(summary["fix_within_2_sigma"])],
         [
             "targets",
             f"{summary['clicks']}" + (f", {summary['clicks_refused']} refused" if summary["clicks_refused"] else ""),
@@ -113,11 +121,16 @@ def figures(summary: Mapping[str, Any]) -> Table:
 
 def track_picture(tile: TileStore, tracks: Sequence[Track], shape: tuple[int, int] = SHAPE) -> Picture:
     """Estimates, single fixes and truth on the map."""
-    fixes = _pixels(tile, [track.fix if track.accepted else None for track in tracks])
+    fixes = _pixels(tile, [track.fix for track in tracks])
     estimates = _pixels(tile, [track.estimate for track in tracks])
     places = [None if track.truth is None else Pose(track.truth[0], track.truth[1], 0.0, 0.0, 0.0) for track in tracks]
     truths = _pixels(tile, places)
-    traces = [Trace("truth", truths, TRUE, 2.2)]
+    time = np.array([track.time for track in tracks])
+    # Photographs that are no flight are not joined.
+    jumps = np.flatnonzero(np.diff(time) > LONGEST_LEG) + 1
+    traces = [Trace("truth", np.insert(truths, jumps, np.nan, axis=0), TRUE, 2.2, 1.8)]
+    missing = np.full_like(truths, np.nan)
+    traces.append(Trace("error of single frames", np.stack([fixes, truths, missing], 1).reshape(-1, 2), OFF, 1.0))
     for state, ink in STATES.items():
         of_state = np.array([track.state == state for track in tracks])
         # A line belongs to the state of the point it leads to.
@@ -141,9 +154,12 @@ def charts(tracks: Sequence[Track]) -> dict[str, Picture]:
     if any(track.fix_error is not None or track.error is not None for track in tracks):
         error = _series([track.error for track in tracks])
         sigma = _series([None if t.estimate is None else 2.0 * t.estimate.position_std for t in tracks])
-        chart = _timed("Position error, m", x, tracks, error, sigma)
+        chart = _timed("Position error, m", x, tracks, error, sigma, [track.fix_error for track in tracks])
         chart.legend("distance from the truth", MEASURED)
         chart.legend("2 sigma of the track", IDEAL)
+        single = np.minimum(_series([track.fix_error for track in tracks]), chart.y.high)
+        chart.points(time[np.isfinite(single)], single[np.isfinite(single)], MEASURED, 5.0)
+        chart.legend("single frames: dots", MEASURED)
         drawn["position_error"] = chart.image
         turn = np.abs(_series([track.heading_error for track in tracks]))
         sigma = _series([None if t.estimate is None else 2.0 * t.estimate.heading_std for t in tracks])
@@ -162,11 +178,17 @@ def charts(tracks: Sequence[Track]) -> dict[str, Picture]:
 
 
 def _timed(
-    title: str, x: Axis, tracks: Sequence[Track], values: NDArray[np.float64], others: NDArray[np.float64]
+    title: str,
+    x: Axis,
+    tracks: Sequence[Track],
+    values: NDArray[np.float64],
+    others: NDArray[np.float64],
+    dots: Sequence[float | None] = (),
 ) -> Chart:
     """A chart of values, drawn over others; as high as nearly all values need, what is beyond is cut."""
     time = np.array([track.time for track in tracks])
-    known = values[np.isfinite(values)]
+    known = np.concatenate([values, _series(dots)])
+    known = known[np.isfinite(known)]
     top = float(max(np.percentile(known, 99) * 1.15, 1e-3)) if len(known) else 1.0
     chart = Chart(title, x, steps(0.0, top))
     _shade(chart, tracks)

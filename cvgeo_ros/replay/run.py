@@ -100,7 +100,12 @@ def replay(
         if not tracks:
             raise BagError(f"{path}: {roles['image']} holds no image that can be read")
         told = {"bag": path.name, "map": map_path.name, "tile_id": tile.tile_id, "topics": roles}
-        return Replay({**told, "warnings": bag.warnings}, summarize(tracks, answers), tracks, answers)
+        return Replay(
+            {**told, "warnings": bag.warnings},
+            summarize(tracks, answers, settings.navigator.min_score),
+            tracks,
+            answers,
+        )
 
 
 def _messages(bag: Bag, roles: Mapping[str, str]) -> Iterator[tuple[str, int, Any]]:

@@ -13,27 +13,33 @@ HONEST = 5.991
 """95 % of the squared normalised errors of two dimensions lie below (chi-squared)."""
 
 
-def summarize(tracks: Sequence[Track], answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def summarize(tracks: Sequence[Track], answers: Sequence[dict[str, Any]], min_score: float) -> dict[str, Any]:
     """Return the figures of a replay; errors are None where the bag has no truth.
 
+    A frame is ``placed`` where its own measurement has at least this score, and ``accepted`` where the filter believed
+    it as well, which it cannot of photographs that are no flight. ``fix_...`` is of placed frames by themselves.
     ``outages`` are the times between a frame after which the track was no longer followed and the next one from which
     it was. Latencies, which differ from run to run, are under the key ``latency``.
     """
     states = Counter(track.state for track in tracks)
-    accepted = [track for track in tracks if track.accepted]
+    placed = [track for track in tracks if track.score is not None and track.score >= min_score]
     return {
         "frames": len(tracks),
-        "accepted": len(accepted),
+        "placed": len(placed),
+        "accepted": sum(track.accepted for track in tracks),
         "refused": sum(bool(track.error_text) for track in tracks),
         "states": {str(state): states[str(state)] for state in State},
         "resets": tracks[-1].reset_counter if tracks else 0,
         "first_fix": next((track.time for track in tracks if track.state == State.TRACKING), None),
         "outages": _outages(tracks),
         "position_error": _spread([track.error for track in tracks]),
-        "fix_error": _spread([track.fix_error for track in accepted]),
+        "fix_error": _spread([track.fix_error for track in placed]),
+        "fix_heading_error": _spread(
+            [None if t.fix_heading_error is None else abs(t.fix_heading_error) for t in placed]
+        ),
         "heading_error": _spread([None if t.heading_error is None else abs(t.heading_error) for t in tracks]),
         "within_2_sigma": _share([track.nees for track in tracks]),
-        "fix_within_2_sigma": _share([track.fix_nees for track in accepted]),
+        "fix_within_2_sigma": _share([track.fix_nees for track in placed]),
         "clicks": sum(len(answer["targets"]) for answer in answers),
         "clicks_refused": sum(bool(answer["error_text"]) for answer in answers),
         "latency": _spread([track.latency["total"] for track in tracks]),

@@ -40,9 +40,9 @@ def cli(tmp_path: Path, map_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 def test_a_report_tells_by_itself_what_was_found(cli: Cli, tmp_path: Path) -> None:
     said = cli("--out", str(tmp_path / "found")).stdout
-    assert "position error of the track" in said and "24, of these believed" in said
+    assert "position error of the track" in said and "24, of these placed 21" in said
     page = (tmp_path / "found" / "index.html").read_text()
-    assert page.count("<img") == 5 and 'src="data:image' in page and "http" not in page
+    assert page.count("<img") == 5 and 'src="data:image' in page and 'src="http' not in page
     told = json.loads((tmp_path / "found" / "replay.json").read_text())
     assert len(told["frames"]) == 24 and len(told["answers"]) == 2
     assert told["summary"]["position_error"]["median"] < 2.0

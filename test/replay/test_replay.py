@@ -28,8 +28,8 @@ def play(flight: Flight, tmp_path: Path, map_path: Path, oracle: Oracle | None =
 def test_a_flight_is_followed_and_scored_against_its_truth(tmp_path: Path, map_path: Path) -> None:
     found = play(Flight(), tmp_path, map_path)
     assert found.summary["frames"] == 20 and found.summary["refused"] == 0
-    assert found.summary["states"]["tracking"] == 19
-    assert found.summary["first_fix"] == 0.5
+    assert found.summary["states"]["tracking"] >= 19
+    assert found.summary["first_fix"] <= 0.5
     assert found.summary["position_error"]["p95"] < 2.0
     assert found.summary["heading_error"]["max"] < 3.0
     assert [target["id"] for answer in found.answers for target in answer["targets"]] == ["roof-2", "roof-9"]
