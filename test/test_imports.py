@@ -45,7 +45,7 @@ ARROWS: dict[str, set[str]] = {
         "vehicle",
     },
     "demo": {"bags", "errors", "msg", "nodes", "scene", "share"},
-    "bench": {"demo", "errors", "geo", "localizer", "memory", "msg", "net", "nodes", "scene"},
+    "bench": {"demo", "errors", "geo", "localizer", "memory", "msg", "navigator", "net", "nodes", "scene"},
     "replay": {"bags", "draw", "errors", "geo", "localizer", "navigator", "telemetry", "vehicle"},
     "learn": {"bags", "draw", "errors", "geo", "localizer", "navigator", "net", "place", "scene", "share", "vehicle"},
 }

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from cvgeo_ros.cli.ablate import ablate
 from cvgeo_ros.cli.bench import bench
+from cvgeo_ros.cli.bench_map import large_map, startup
 from cvgeo_ros.cli.demo import demo
 from cvgeo_ros.cli.evaluate import evaluate
 from cvgeo_ros.cli.locate import locate
@@ -52,6 +53,8 @@ app.command(epilog="Example: [bold]cvgeo evaluate scenes/demo --protocol wide --
 app.command(epilog="Example: [bold]cvgeo replay flight.mcap --map map.tif --regress expected.json[/]")(replay)
 app.command(epilog="Example: [bold]cvgeo train --rendered worlds --steps 6000 --out out/nano[/]")(train)
 app.command(epilog="Example: [bold]cvgeo ablate --rendered worlds --benchmark bench/v1 --out out/ablation[/]")(ablate)
+bench.command(epilog="Example: [bold]cvgeo bench startup --rounds 5[/]")(startup)
+bench.command("map", epilog="Example: [bold]cvgeo bench map --gigabytes 10 --cache-bytes 67108864[/]")(large_map)
 app.add_typer(bench, name="bench")
 app.add_typer(maps, name="map")
 app.add_typer(scenes, name="scenes")
