@@ -39,6 +39,6 @@ def ground_matches(tile: TileStore, placement: Placement, score: float) -> Groun
     places = tile.transform.pixel_to_geodetic(placement.grid.to_tile(cells))
     origin = (float(places[:, 0].mean()), float(places[:, 1].mean()))
     say = 1.0 / (1.0 + (fit.deviation.double().cpu().numpy() / TOLERANCE) ** 2)
-    weights = fit.trust.double().cpu().numpy().clip(0.0, 1.0) * say
+    weights = np.sqrt(fit.trust.double().cpu().numpy().clip(0.0, 1.0) * say)
     std = fit.residual / np.sqrt(2.0) * STRIDE * placement.rectified.gsd
     return GroundMatches(pixels, geodetic_to_enu(places, origin), origin, weights, float(std), score)

@@ -8,7 +8,7 @@ from cvgeo_ros.navigator import NavigatorConfig
 from cvgeo_ros.nodes.parameters import Parameters, Spec
 
 PREFIX = "vehicle_"
-_ANGLES = ("heading_std", "pitch_std", "tilt_std", "turn_acceleration")
+_ANGLES = ("heading_std", "pitch_std", "tilt_std", "tilt_wander", "turn_acceleration")
 _MEANINGS: dict[str, tuple[str, float, float]] = {
     "min_score": ("Frames with a lower score are not taken into the track", 0.0, 1.0),
     "gate": ("Distance from the prediction beyond which a frame contradicts the track, sigma", 1.0, 100.0),
@@ -25,6 +25,7 @@ _MEANINGS: dict[str, tuple[str, float, float]] = {
     "height_std": ("1 sigma of a given height, as a share of it", 0.001, 1.0),
     "pitch_std": ("1 sigma of a given pitch, deg", 0.01, 90.0),
     "tilt_std": ("1 sigma by which a camera of unknown pitch looks away from straight down, deg", 0.01, 90.0),
+    "tilt_wander": ("1 sigma of the part of that lean which changes from frame to frame, deg", 0.01, 90.0),
     "window_sigmas": ("Radius of the search window around the prediction, in its sigmas", 1.0, 100.0),
     "window_min": ("Least radius of that window, m", 1.0, 1e6),
 }

@@ -14,7 +14,7 @@ from cvgeo_ros.telemetry.priors import PriorConfig
 
 NODE = "localizer"
 PREFIX = "vehicle_"
-ANGLES = ("heading_std", "pitch_std", "tilt_std", "turn_acceleration")
+ANGLES = ("heading_std", "pitch_std", "tilt_std", "tilt_wander", "turn_acceleration")
 """Fields of NavigatorConfig that are parameters in degrees."""
 
 

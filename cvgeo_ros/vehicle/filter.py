@@ -1,17 +1,19 @@
-"""A small Kalman filter over fixes: constant velocity, gated innovations, re-acquisition, late fixes at their stamp."""
+"""A small filter over fixes: gated innovations, states, re-acquisition, late fixes taken at their stamp."""
 
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cvgeo_ros.geo import enu_to_geodetic, geodetic_to_enu
+from cvgeo_ros.vehicle.motion import Belief, Motion
 from cvgeo_ros.vehicle.types import Estimate, State, VehicleFix
 
 SECOND = 1_000_000_000
+REACH = 5_000.0
+"""Metres from the origin of the filter's plane at which the plane is laid anew."""
 
 
 @dataclass(frozen=True)
@@ -47,175 +49,178 @@ class FilterConfig:
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """The filter after an event, and the event: a fix, or None for a frame that was not placed."""
+    """What is believed after an event at `stamp`, and the event: a fix, or None for a frame that was not placed.
+
+    Attributes:
+        trusted: the fix is believed where nothing is known, without others that agree.
+        origin: place that the belief counts metres from; None while nothing was ever believed.
+        accepted: stamp of the newest fix that was believed.
+        missed: frames since that fix were not placed.
+        pending: fixes that were not believed, newest last; they agree with each other.
+    """
 
     stamp: int
-    fix: VehicleFix | None
-    origin: tuple[float, float] | None
-    mean: NDArray[np.float64]
-    covariance: NDArray[np.float64]
-    accepted: int | None
-    missed: bool
-    pending: tuple[VehicleFix, ...]
-    taken: bool = False
+    fix: VehicleFix | None = None
+    trusted: bool = False
+    origin: tuple[float, float] | None = None
+    belief: Belief | None = None
+    accepted: int = 0
+    missed: bool = False
+    pending: tuple[VehicleFix, ...] = ()
 
 
 class VehicleFilter:
-    """Position, yaw and their rates; east, north, yaw about the place of the first fix."""
+    """Position, heading and velocity over time. Not thread-safe."""
 
     def __init__(self, config: FilterConfig = FilterConfig()) -> None:
         self.config = config
-        self._kalman = cv2.KalmanFilter(6, 3, 0, cv2.CV_64F)
-        self._kalman.measurementMatrix = np.eye(3, 6)
+        self._motion = Motion(config.acceleration, config.turn_acceleration, config.max_speed / 2)
         self._resets = 0
         self._past: list[_Snapshot] = []
 
     def reset(self) -> None:
         """Forget everything and search; counts as a reset where something was known."""
-        if self._past and self._past[-1].origin is not None:
+        if self._past and self._past[-1].belief is not None:
             self._resets += 1
         self._past = []
 
-    def update(self, fix: VehicleFix) -> bool:
-        """Take a fix at its stamp, even if later ones were taken before; whether it was believed."""
-        return self._insert(fix.stamp, fix)
+    def update(self, fix: VehicleFix, trusted: bool = False) -> bool:
+        """Take a fix at its stamp, even if later ones were taken before.
+
+        Args:
+            fix: of one frame.
+            trusted: something else, such as a position prior, speaks for the fix: where nothing is known, or the
+                prediction lies elsewhere, it is believed at once.
+
+        Returns:
+            Whether it was believed.
+        """
+        return self._insert(fix.stamp, fix, trusted)
 
     def miss(self, stamp: int) -> None:
         """A frame that could not be placed."""
-        self._insert(stamp, None)
+        self._insert(stamp, None, False)
 
     def at(self, stamp: int) -> Estimate:
         """The estimate at a moment, predicted from what is known before it."""
-        index = bisect_right(self._past, stamp, key=lambda item: item.stamp)
-        if not index:
+        last = self._before(stamp)
+        if last is None or last.belief is None or last.origin is None:
             return self._nothing(stamp, State.SEARCHING)
-        last = self._past[index - 1]
-        if last.origin is None or last.accepted is None:
-            return self._nothing(stamp, State.SEARCHING)
-        mean, covariance = self._predict(last, stamp)
+        belief = self._motion.predict(last.belief, (stamp - last.stamp) / SECOND)
         age = (stamp - last.accepted) / SECOND
-        if age > self.config.lost_after or math.sqrt(max(covariance[0, 0], covariance[1, 1])) > self.config.lost_std:
+        if age > self.config.lost_after or _deviation(belief) > self.config.lost_std:
             return self._nothing(stamp, State.LOST)
         state = State.COASTING if last.missed or age > self.config.coast_after else State.TRACKING
-        latitude, longitude = enu_to_geodetic(mean[:2], last.origin).tolist()
-        yaw = math.remainder(mean[2], 2 * math.pi)
-        velocity = (float(mean[3]), float(mean[4]))
-        return Estimate(stamp, state, latitude, longitude, yaw, covariance[:3, :3].copy(), velocity, self._resets)
+        latitude, longitude = enu_to_geodetic(belief.mean[:2], last.origin).tolist()
+        yaw = math.remainder(belief.mean[2], 2 * math.pi)
+        velocity = (float(belief.mean[3]), float(belief.mean[4]))
+        covariance = belief.covariance[:3, :3].copy()
+        return Estimate(stamp, state, latitude, longitude, yaw, covariance, velocity, self._resets)
+
+    def around(self, stamp: int, sigmas: float) -> tuple[float, float, float] | None:
+        """Where to look at a moment: latitude, longitude and a radius in metres; None where nothing was ever known.
+
+        While tracking and coasting that is the prediction with its sigmas, once lost all that could be reached since.
+        """
+        last = self._before(stamp)
+        if last is None or last.belief is None or last.origin is None:
+            return None
+        estimate = self.at(stamp)
+        if estimate.latitude is not None and estimate.longitude is not None:
+            spread = float(np.linalg.eigvalsh(estimate.covariance[:2, :2])[-1])
+            return estimate.latitude, estimate.longitude, sigmas * math.sqrt(spread)
+        index = bisect_right(self._past, last.accepted, key=lambda item: item.stamp)
+        good = self._past[index - 1] if index else self._past[0]
+        assert good.belief is not None and good.origin is not None
+        latitude, longitude = enu_to_geodetic(good.belief.mean[:2], good.origin).tolist()
+        age = (stamp - good.stamp) / SECOND
+        return latitude, longitude, sigmas * _deviation(good.belief) + self.config.max_speed * age
+
+    def _before(self, stamp: int) -> _Snapshot | None:
+        index = bisect_right(self._past, stamp, key=lambda item: item.stamp)
+        return self._past[index - 1] if index else None
 
     def _nothing(self, stamp: int, state: State) -> Estimate:
         return Estimate(stamp, state, None, None, None, np.full((3, 3), np.nan), (0.0, 0.0), self._resets)
 
-    def _insert(self, stamp: int, fix: VehicleFix | None) -> bool:
+    def _insert(self, stamp: int, fix: VehicleFix | None, trusted: bool) -> bool:
+        """Put an event where its stamp belongs and take those after it anew."""
         if self._past and stamp < self._past[-1].stamp - self.config.history * SECOND:
             return False
         index = bisect_right(self._past, stamp, key=lambda item: item.stamp)
-        if index and self._past[index - 1].stamp == stamp:  # the same frame once more tells nothing new
-            return self._past[index - 1].taken
         later = self._past[index:]
         before = self.at(later[-1].stamp) if later else None
         del self._past[index:]
         resets = self._resets
-        taken = self._step(stamp, fix)
+        believed = self._take(stamp, fix, trusted)
         for event in later:
-            self._step(event.stamp, event.fix)
+            self._take(event.stamp, event.fix, event.trusted)
         if before is not None:
             self._resets = resets + self._jumped(before, self.at(before.stamp))
+        # The newest snapshot before the history is what a fix at its beginning starts from.
         oldest = self._past[-1].stamp - self.config.history * SECOND
-        while len(self._past) > 1 and self._past[1].stamp < oldest:
-            del self._past[0]
-        return taken
+        keep = bisect_right(self._past, oldest, key=lambda item: item.stamp) - 1
+        good = bisect_right(self._past, self._past[-1].accepted, key=lambda item: item.stamp) - 1
+        del self._past[: max(min(keep, good), 0)]
+        return believed
 
     def _jumped(self, before: Estimate, after: Estimate) -> bool:
-        if before.latitude is None or after.latitude is None:
+        """Whether two estimates of one moment contradict each other."""
+        if before.latitude is None or before.longitude is None or after.latitude is None or after.longitude is None:
             return False
-        assert before.longitude is not None and after.longitude is not None
         step = geodetic_to_enu([after.latitude, after.longitude], (before.latitude, before.longitude))
-        distance = float(step @ np.linalg.solve(before.covariance[:2, :2], step))
-        return distance > self.config.gate**2
+        return float(step @ np.linalg.solve(before.covariance[:2, :2], step)) > self.config.gate**2
 
-    def _step(self, stamp: int, fix: VehicleFix | None) -> bool:
-        """Append the snapshot after an event at `stamp`, not before the last one; whether the fix was believed."""
-        empty = _Snapshot(stamp, None, None, np.zeros(6), np.zeros((6, 6)), None, False, ())
-        last = self._past[-1] if self._past else empty
-        if fix is not None and fix.score < self.config.min_score:
-            taken = False
-            after = replace(last, stamp=stamp, fix=fix, missed=True, pending=(), taken=False)
-            after = self._moved(last, after, stamp)
-        elif fix is None:
-            taken = False
-            after = self._moved(last, replace(last, stamp=stamp, fix=None, missed=True, taken=False), stamp)
-        else:
-            after = self._take(last, fix)
-            taken = after.taken
-        self._past.append(after)
-        return taken
-
-    def _moved(self, last: _Snapshot, after: _Snapshot, stamp: int) -> _Snapshot:
-        if last.origin is None:
-            return after
-        mean, covariance = self._predict(last, stamp)
-        return replace(after, mean=mean, covariance=covariance)
-
-    def _take(self, last: _Snapshot, fix: VehicleFix) -> _Snapshot:
-        known = self.at(fix.stamp).latitude is not None
-        if known and last.origin is not None:
-            mean, covariance = self._predict(last, fix.stamp)
-            measured = self._measured(fix, last.origin, float(mean[2]))
-            innovation = measured - mean[:3]
-            total = covariance[:3, :3] + fix.covariance
-            if innovation @ np.linalg.solve(total, innovation) <= self.config.gate**2:
-                self._kalman.statePre, self._kalman.errorCovPre = mean[:, None], covariance
-                self._kalman.measurementNoiseCov = np.asarray(fix.covariance, np.float64)
-                self._kalman.correct(measured[:, None])
-                return _Snapshot(
-                    fix.stamp,
-                    fix,
-                    last.origin,
-                    np.array(self._kalman.statePost, np.float64).ravel(),
-                    np.array(self._kalman.errorCovPost, np.float64),
-                    fix.stamp,
-                    False,
-                    (),
-                    True,
-                )
-        pending = (*(p for p in last.pending if self._agree(p, fix)), fix)
-        if len(pending) >= (self.config.reacquire if known else self.config.confirm):
-            if last.accepted is not None:
-                self._resets += 1
-            return self._begin(pending)
-        after = replace(last, stamp=fix.stamp, fix=fix, missed=True, pending=pending, taken=False)
-        return self._moved(last, after, fix.stamp)
-
-    def _begin(self, fixes: tuple[VehicleFix, ...]) -> _Snapshot:
-        """Start over at the newest of fixes that agree."""
-        fix = fixes[-1]
-        covariance = np.zeros((6, 6))
-        covariance[:3, :3] = fix.covariance
-        covariance[3:, 3:] = np.diag([(self.config.max_speed / 2) ** 2] * 2 + [0.5**2])
-        mean = np.array([0.0, 0.0, fix.yaw, 0.0, 0.0, 0.0])
-        origin = (fix.latitude, fix.longitude)
-        return _Snapshot(fix.stamp, fix, origin, mean, covariance, fix.stamp, False, (), True)
+    def _take(self, stamp: int, fix: VehicleFix | None, trusted: bool) -> bool:
+        """Append the snapshot after an event, which is not before the last one; whether its fix was believed."""
+        last = self._past[-1] if self._past else _Snapshot(stamp)
+        belief = None if last.belief is None else self._motion.predict(last.belief, (stamp - last.stamp) / SECOND)
+        event = replace(last, stamp=stamp, fix=fix, trusted=trusted, belief=belief)
+        if fix is None or fix.score < self.config.min_score:
+            self._past.append(replace(event, missed=True))
+            return False
+        known = self.at(stamp).latitude is not None
+        if known and belief is not None and last.origin is not None:
+            measured = _measured(fix, last.origin, float(belief.mean[2]))
+            if self._motion.surprise(belief, measured, fix.covariance) <= self.config.gate**2:
+                belief = self._motion.correct(belief, measured, fix.covariance)
+                self._past.append(_anchored(replace(event, belief=belief, accepted=stamp, missed=False, pending=())))
+                return True
+        pending = (*(item for item in last.pending if self._agree(item, fix)), fix)
+        if trusted or len(pending) >= (self.config.reacquire if known else self.config.confirm):
+            self._resets += last.belief is not None
+            belief = self._motion.start(np.array([0.0, 0.0, fix.yaw]), fix.covariance)
+            origin = (fix.latitude, fix.longitude)
+            self._past.append(_Snapshot(stamp, fix, trusted, origin, belief, stamp))
+            return True
+        self._past.append(replace(event, missed=True, pending=pending))
+        return False
 
     def _agree(self, a: VehicleFix, b: VehicleFix) -> bool:
-        """Whether a vehicle can have been at both."""
+        """Whether one vehicle can have been at both."""
         step = geodetic_to_enu([b.latitude, b.longitude], (a.latitude, a.longitude))
-        doubt = 3.0 * math.sqrt(max(np.trace(a.covariance[:2, :2]), np.trace(b.covariance[:2, :2])))
+        doubt = 3.0 * math.sqrt(float(np.trace(a.covariance[:2, :2]) + np.trace(b.covariance[:2, :2])))
         age = abs(b.stamp - a.stamp) / SECOND
         return age <= self.config.lost_after and float(np.hypot(*step)) <= self.config.max_speed * age + doubt
 
-    def _measured(self, fix: VehicleFix, origin: tuple[float, float], yaw: float) -> NDArray[np.float64]:
-        east, north = geodetic_to_enu([fix.latitude, fix.longitude], origin).tolist()
-        return np.array([east, north, yaw + math.remainder(fix.yaw - yaw, 2 * math.pi)])
 
-    def _predict(self, last: _Snapshot, stamp: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and covariance at `stamp`: white acceleration (Bar-Shalom 2001, 6.2.2)."""
-        dt = (stamp - last.stamp) / SECOND
-        transition = np.eye(6)
-        transition[:3, 3:] = dt * np.eye(3)
-        density = np.diag([self.config.acceleration**2] * 2 + [self.config.turn_acceleration**2])
-        noise = np.block([[dt**3 / 3 * density, dt**2 / 2 * density], [dt**2 / 2 * density, dt * density]])
-        self._kalman.transitionMatrix = transition
-        self._kalman.processNoiseCov = noise
-        self._kalman.statePost, self._kalman.errorCovPost = last.mean[:, None], last.covariance
-        mean = np.array(self._kalman.predict(), np.float64).ravel()
-        return mean, np.array(self._kalman.errorCovPre, np.float64)
+def _deviation(belief: Belief) -> float:
+    """1 sigma of the position along the axis where it is largest, metres."""
+    return math.sqrt(float(np.linalg.eigvalsh(belief.covariance[:2, :2])[-1]))
+
+
+def _measured(fix: VehicleFix, origin: tuple[float, float], yaw: float) -> NDArray[np.float64]:
+    """East, north about the origin, and the yaw that is nearest to a given one."""
+    east, north = geodetic_to_enu([fix.latitude, fix.longitude], origin).tolist()
+    return np.array([east, north, yaw + math.remainder(fix.yaw - yaw, 2 * math.pi)])
+
+
+def _anchored(snapshot: _Snapshot) -> _Snapshot:
+    """The same, with its plane laid anew where it has been left behind."""
+    assert snapshot.belief is not None and snapshot.origin is not None
+    mean = snapshot.belief.mean
+    if np.hypot(*mean[:2]) < REACH:
+        return snapshot
+    latitude, longitude = enu_to_geodetic(mean[:2], snapshot.origin).tolist()
+    moved = np.concatenate([[0.0, 0.0], mean[2:]])
+    return replace(snapshot, origin=(latitude, longitude), belief=replace(snapshot.belief, mean=moved))

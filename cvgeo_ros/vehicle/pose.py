@@ -1,4 +1,4 @@
-"""Maximum a posteriori pose of a pinhole camera over flat ground, from ground matches and what else is known.
+"""Maximum a posteriori pose of a pinhole camera over level ground, from ground matches and what else is known.
 
 Convention:
     heading frame: x ahead (where yaw points), y to the left, z up, at the camera.
@@ -8,21 +8,31 @@ Convention:
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
+from scipy.optimize import least_squares, minimize
 from scipy.spatial.transform import Rotation
 
 from cvgeo_ros.geo import Attitude, GroundMatches, PinholeCamera, enu_to_geodetic
+from cvgeo_ros.vehicle.relief import unlikelihood
 from cvgeo_ros.vehicle.types import VehicleFix
 
 FEWEST = 12
 """Matches below which there is no pose."""
 INDEPENDENT = 0.05
 """Share of the matches that count as independent: neighbours see the same roof and the same stretch of map."""
+LEVELLEST = 0.05
+"""Sine of the least angle below the horizon at which a match counts."""
+LEAN = 0.1
+"""1 sigma, per axis, by which the map shows a metre of height displaced: satellites look some degrees aslant."""
+GROUND_ODDS = (0.0, 1.0)
+"""Log odds that a match lies on the ground rather than on something, and their 1 sigma."""
+MATCH_STD = (0.7, 0.5)
+"""1 sigma of a match, metres per axis, and of its logarithm: some imagery is sharper than other."""
+SCALES = np.array([1.0, 1.0, 1.0, 0.01, 0.01, 0.01, 0.05, 0.05, 0.2, 0.5])
+"""Steps of east, north, height, yaw, tilt (2), lean (2), log std and ground odds that matter about as much."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,8 @@ class Known:
         yaw, yaw_std: radians.
         height, height_std: metres above ground.
         pitch, roll: of the mounting or as measured, radians; None: straight down, and unrolled.
-        tilt_std: radians per axis by which the camera may look elsewhere than pitch and roll say.
+        tilt: (forward, right) radians by which the camera is believed to look elsewhere than pitch and roll say.
+        tilt_std: of tilt, radians.
     """
 
     yaw: float | None = None
@@ -42,14 +53,16 @@ class Known:
     height_std: float = 6.0
     pitch: float | None = None
     roll: float | None = None
-    tilt_std: float = math.radians(8.0)
+    tilt: tuple[float, float] = (0.0, 0.0)
+    tilt_std: tuple[float, float] = (math.radians(8.0), math.radians(8.0))
 
 
 def estimate_pose(stamp: int, matches: GroundMatches, camera: PinholeCamera, known: Known) -> VehicleFix | None:
     """Pose of the camera that explains the matches best.
 
-    Minimises robust (Cauchy) residuals on the ground plus the priors over position, height, yaw and tilt. The
-    covariance is the inverse Hessian there, with the matches counted as `INDEPENDENT` says.
+    A robust least squares fit to level ground is the start; then position, height, yaw, tilt, the map's lean, the
+    matches' deviation and the share of them on the ground are found together, see `relief`. The covariance is the
+    inverse Hessian there, with the matches counted as `INDEPENDENT` says.
 
     Args:
         stamp: of the frame, ns.
@@ -60,82 +73,150 @@ def estimate_pose(stamp: int, matches: GroundMatches, camera: PinholeCamera, kno
     Returns:
         The fix, or None where there are too few matches, or none that a view from above explains.
     """
-    if len(matches) < FEWEST or not matches.weights.sum() > 0:
+    if len(matches) < FEWEST:
         return None
     mount = Attitude(0.0, -math.pi / 2 if known.pitch is None else known.pitch, known.roll or 0.0).rotation
     pixels = np.column_stack([matches.pixels, np.ones(len(matches))])
-    rays = pixels @ np.linalg.inv(camera.matrix).T
-    level = rays @ mount  # in the heading frame, untilted
-    seen = level[:, 2] < -0.05 * np.linalg.norm(level, axis=1)
+    rays = pixels @ np.linalg.inv(camera.matrix).T @ mount  # in the heading frame, untilted
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    seen = (rays[:, 2] < -LEVELLEST) & (matches.weights > 0)
     if seen.sum() < FEWEST:
         return None
-    level, ground, weights = level[seen], matches.ground[seen], matches.weights[seen]
-    start = _start(level, ground, weights, known)
+    rays, ground, weights = rays[seen], matches.ground[seen], matches.weights[seen]
+    start = _similarity(rays, ground, weights)
     if start is None:
         return None
-    prior = np.array([start[2], start[3], 0.0, 0.0])
-    strength = np.array([0.0, 0.0, 1.0 / known.tilt_std, 1.0 / known.tilt_std])
+    mean = np.array([0.0, 0.0, 0.0, 0.0, *known.tilt, 0.0, 0.0, math.log(MATCH_STD[0]), GROUND_ODDS[0]])
+    tightness = 1.0 / np.array(
+        [np.inf, np.inf, np.inf, np.inf, *known.tilt_std, LEAN, LEAN, MATCH_STD[1], GROUND_ODDS[1]]
+    )
     if known.height is not None:
-        prior[0], strength[0] = known.height, 1.0 / known.height_std
+        mean[2], tightness[2] = known.height, 1.0 / known.height_std
     if known.yaw is not None:
         start[3] = known.yaw + math.remainder(start[3] - known.yaw, 2 * math.pi)
-        prior[1], strength[1] = known.yaw, 1.0 / known.yaw_std
-    scale = np.sqrt(weights)[:, None] / max(matches.std, 1e-3)
-
-    def residuals(p: NDArray[np.float64]) -> NDArray[np.float64]:
-        misses = (_ground(p, level) - ground) * scale
-        return np.concatenate([misses.ravel(), (p[2:] - prior) * strength])
-
-    solution = least_squares(residuals, start, loss=_loss(4), x_scale=[1.0, 1.0, 1.0, 0.01, 0.01, 0.01], max_nfev=50)
-    p = solution.x
-    hessian = solution.jac.T @ solution.jac
-    if not np.isfinite(p).all() or p[2] <= 0 or np.linalg.cond(hessian) > 1e12:
+        mean[3], tightness[3] = known.yaw, 1.0 / known.yaw_std
+    posterior = _Posterior(rays, ground, weights, mean, tightness)
+    found = posterior.solve(posterior.level(start))
+    if found is None:
         return None
-    covariance = np.linalg.inv(hessian)[np.ix_([0, 1, 3], [0, 1, 3])]
+    p, covariance = found
     latitude, longitude = enu_to_geodetic(p[:2], matches.origin).tolist()
-    yaw = math.remainder(p[3], 2 * math.pi)
     return VehicleFix(
-        stamp, latitude, longitude, float(p[2]), yaw, covariance, matches.score, (float(p[4]), float(p[5]))
+        stamp,
+        latitude,
+        longitude,
+        float(p[2]),
+        math.remainder(p[3], 2 * math.pi),
+        covariance[np.ix_([0, 1, 3], [0, 1, 3])],
+        matches.score,
+        (float(p[4]), float(p[5])),
+        covariance[4:6, 4:6],
     )
 
 
-def _ground(p: NDArray[np.float64], level: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where rays (M, 3) of the untilted heading frame meet the ground, (M, 2); p: east, north, height, yaw, tilt."""
-    turn = Rotation.from_euler("z", p[3]) * Rotation.from_rotvec([-p[5], -p[4], 0.0])
-    world = turn.apply(level)
-    down = np.maximum(-world[:, 2], 0.05 * np.abs(world[:, :2]).max(1))
-    return np.asarray(p[:2] + p[2] * world[:, :2] / down[:, None])
+@dataclass(frozen=True)
+class _Posterior:
+    """Of p: east, north, height, yaw, tilt (2), lean (2), log std, log odds of the ground.
+
+    Attributes:
+        rays: (M, 3) unit rays in the untilted heading frame.
+        ground: (M, 2) where the map shows what they see.
+        weights: (M,) trust.
+        mean, tightness: of the Gaussian priors, the latter 1 / sigma, 0 where there is none.
+    """
+
+    rays: NDArray[np.float64]
+    ground: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    tightness: NDArray[np.float64]
+
+    @property
+    def scales(self) -> NDArray[np.float64]:
+        """Steps of p that matter about as much: no longer than the priors' own widths."""
+        return 1.0 / np.maximum(1.0 / SCALES, self.tightness)
+
+    def level(self, start: NDArray[np.float64]) -> NDArray[np.float64]:
+        """p by robust (Cauchy) least squares, as if all lay on the ground."""
+        scale = np.sqrt(self.weights * INDEPENDENT)[:, None] / MATCH_STD[0]
+
+        def residuals(q: NDArray[np.float64]) -> NDArray[np.float64]:
+            misses = (q[:2] + q[2] * slopes_of(self.rays, q[3], q[4:6]) - self.ground) * scale
+            return np.concatenate([misses.ravel(), (q - self.mean[:6])[2:] * self.tightness[2:6]])
+
+        def loss(z: NDArray[np.float64]) -> NDArray[np.float64]:
+            bend = 4.0 * INDEPENDENT * np.ones_like(z)  # 2 sigma of a match
+            bend[-4:] = np.inf  # priors count in full
+            with np.errstate(invalid="ignore"):
+                value = np.where(np.isinf(bend), z, bend * np.log1p(z / bend))
+            return np.stack([value, 1.0 / (1.0 + z / bend), -1.0 / (bend * (1.0 + z / bend) ** 2)])
+
+        solution = least_squares(residuals, start, loss=loss, x_scale=self.scales[:6], max_nfev=30)
+        return np.concatenate([solution.x, self.mean[6:]])
+
+    def solve(self, start: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """p where the posterior peaks and its covariance (10, 10), None where it has no peak with a height above 0."""
+        scales = self.scales
+        result = minimize(
+            lambda y: self._value(start + y * scales),
+            np.zeros(len(start)),
+            jac=True,
+            method="BFGS",
+            options={"maxiter": 80, "gtol": 0.01},
+        )
+        p = start + result.x * scales
+        if not np.isfinite(p).all() or p[2] <= 0:
+            return None
+        # The Hessian by differences of the exact gradient, over steps that bridge the ripples of the mixture.
+        steps = 0.3 * np.diag(scales)
+        rows = [(self._value(p + step)[1] - self._value(p - step)[1]) / 0.6 for step in steps]
+        values, vectors = np.linalg.eigh((np.array(rows) + np.array(rows).T) / 2)
+        covariance = (vectors / np.maximum(values, 1e-3)) @ vectors.T * np.outer(scales, scales)
+        return p, covariance
+
+    def _value(self, p: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Negative logarithm at p, and its gradient by p / scales."""
+        height, yaw, tilt, lean = p[2], p[3], p[4:6], p[6:8]
+        slopes = slopes_of(self.rays, yaw, tilt)
+        found = unlikelihood(
+            p[:2] + height * slopes - self.ground, slopes - lean, self.weights * INDEPENDENT, math.exp(p[8]), p[9]
+        )
+        by_slopes = height * found.misses + found.slopes
+        gradient = np.empty(10)
+        gradient[:2] = found.misses.sum(0)
+        gradient[2] = (found.misses * slopes).sum()
+        gradient[3] = (by_slopes[:, 1] * slopes[:, 0] - by_slopes[:, 0] * slopes[:, 1]).sum()
+        for axis, step in enumerate(1e-5 * np.eye(2)):
+            change = slopes_of(self.rays, yaw, tilt + step) - slopes_of(self.rays, yaw, tilt - step)
+            gradient[4 + axis] = (by_slopes * change).sum() / 2e-5
+        gradient[6:8] = -found.slopes.sum(0)
+        gradient[8], gradient[9] = found.log_std, found.ground
+        strain = (p - self.mean) * self.tightness
+        return found.value + 0.5 * float(strain @ strain), (gradient + strain * self.tightness) * self.scales
 
 
-def _start(
-    level: NDArray[np.float64], ground: NDArray[np.float64], weights: NDArray[np.float64], known: Known
+def slopes_of(rays: NDArray[np.float64], yaw: float, tilt: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Metres east and north (M, 2) per metre of descent along rays (M, 3) of the untilted heading frame."""
+    turn = Rotation.from_euler("z", yaw) * Rotation.from_rotvec([-tilt[1], -tilt[0], 0.0])
+    world = rays @ turn.as_matrix().T
+    return world[:, :2] / np.maximum(-world[:, 2:], LEVELLEST / 2)
+
+
+def _similarity(
+    rays: NDArray[np.float64], ground: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
     """East, north, height, yaw and no tilt: the similarity that fits best (Umeyama 1991), with outliers let go."""
-    flat = (level[:, 0] - 1j * level[:, 1]).conj() / -level[:, 2]
+    flat = (rays[:, 0] + 1j * rays[:, 1]) / -rays[:, 2]
     place = ground[:, 0] + 1j * ground[:, 1]
     say = weights.copy()
     for _ in range(10):
         total = say.sum()
         middle, target = (say @ flat) / total, (say @ place) / total
         spread = say @ np.abs(flat - middle) ** 2
-        if not spread > 1e-9 * total:
+        turn = (say @ ((flat - middle).conj() * (place - target))) / max(spread, 1e-12)
+        if not (spread > 1e-9 * total and abs(turn) > 0):
             return None
-        turn = (say @ ((flat - middle).conj() * (place - target))) / spread
         residual = np.abs(place - target - turn * (flat - middle))
         say = weights / (1.0 + (residual / max(float(np.median(residual)), 1e-3)) ** 2)
     origin = target - turn * middle
-    if not abs(turn) > 0:
-        return None
     return np.array([origin.real, origin.imag, abs(turn), np.angle(turn), 0.0, 0.0])
-
-
-def _loss(priors: int) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """Cauchy's loss at 2 sigma for matches, discounted for what they share; the last `priors` terms count in full."""
-
-    def rho(z: NDArray[np.float64]) -> NDArray[np.float64]:
-        scaled = 1.0 + z / 4.0
-        values = INDEPENDENT * np.stack([4.0 * np.log(scaled), 1.0 / scaled, -0.25 / scaled**2])
-        values[:, -priors:] = [z[-priors:], np.ones(priors), np.zeros(priors)]
-        return values
-
-    return rho

@@ -24,6 +24,7 @@ class VehicleFix:
         covariance: (3, 3) of east, north (metres) and yaw (radians).
         score: 0..1, probability that the frame is placed right.
         tilt: (forward, right) radians by which the camera looks away from where pitch and roll were taken to be.
+        tilt_covariance: (2, 2) of tilt.
     """
 
     stamp: int
@@ -34,6 +35,7 @@ class VehicleFix:
     covariance: NDArray[np.float64]
     score: float
     tilt: tuple[float, float] = (0.0, 0.0)
+    tilt_covariance: NDArray[np.float64] | None = None
 
 
 class State(StrEnum):
