@@ -83,6 +83,7 @@ class Oracle:
     def __init__(self, flight: Flight, noise: float = 0.3) -> None:
         self.flight, self.noise = flight, noise
         self.priors: list[Prior] = []
+        self.notice = ""
         self.tile: Any = None
 
     def set_tile(self, tile: Any) -> None:
