@@ -54,6 +54,7 @@ class Recorder:
         self._types = get_typestore(Stores.EMPTY)
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
+        self._failure = ""
         if path.is_dir() and is_bag(path):
             shutil.rmtree(path)
         self._writer: Writer | None = Writer(path, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin.MCAP)

@@ -1,5 +1,6 @@
 """What the tests of nodes in trouble stand on."""
 
 from ros_graph import graph, make_map, map_path, operate, operator
+from small_scene import scene
 
-__all__ = ["graph", "make_map", "map_path", "operate", "operator"]
+__all__ = ["graph", "make_map", "map_path", "operate", "operator", "scene"]
