@@ -124,7 +124,7 @@ class Engine:
             job()
 
     def forget(self) -> None:
-        """Forget the vehicle's track before the next frame that is followed."""
+        """Forget the vehicle's track before the next frame."""
         self._forget.set()
 
     def estimate(self, stamp: int) -> Estimate:
@@ -174,11 +174,11 @@ class Engine:
         camera = priors.camera(frame, width, height)
         prior = priors.at(frame, self._parameters)
         converted = time.perf_counter()
+        if self._forget.is_set():
+            self._forget.clear()
+            self._navigator.reset()
         step: Step | None = None
         if follow:
-            if self._forget.is_set():
-                self._forget.clear()
-                self._navigator.reset()
             step = self._navigator.process(frame.stamp, rgb, clicks.points, camera, prior)
             found = step.localization
         else:
