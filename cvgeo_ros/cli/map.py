@@ -100,7 +100,11 @@ def fetch(
                 text = template.host + (f", {troubles} refused" if troubles else "")
                 progress.update(row, completed=tally.done, description=text)
 
-            tally = fetching.fetch(template, area, writer, manners, show)
+            try:
+                tally = fetching.fetch(template, area, writer, manners, show)
+            except KeyboardInterrupt:
+                typer.echo(f"stopped  the same command goes on with {writer.part}", err=True)
+                raise
         for line in _told(tally):
             typer.echo(line)
         if overviews and not tally.stopped and (accept_gaps or not tally.failed):

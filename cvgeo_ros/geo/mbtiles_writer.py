@@ -82,9 +82,9 @@ class MbtilesWriter:
         self._connection.execute("INSERT OR REPLACE INTO work VALUES (?, ?)", (name, value))
 
     def put(self, zoom: int, x: int, y: int, data: bytes) -> None:
-        """Add a tile, or replace it."""
+        """Add a tile, or replace it. MapError where the disk is full."""
         row = (1 << zoom) - 1 - y
-        self._connection.execute("INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?)", (zoom, x, row, data))
+        self._write("INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?)", zoom, x, row, data)
 
     def put_absent(self, zoom: int, x: int, y: int) -> None:
         """Remember that there is no such tile, so that it is not asked for again."""
@@ -134,9 +134,19 @@ class MbtilesWriter:
         return None if x_min is None else TileRange(zoom, x_min, x_max, last - row_max, last - row_min)
 
     def commit(self) -> None:
-        """Make what was put so far survive a kill."""
-        self._connection.execute("COMMIT")
-        self._connection.execute("BEGIN IMMEDIATE")
+        """Make what was put so far survive a kill. MapError where the disk is full."""
+        if self._connection.in_transaction:  # a full disk may have ended it
+            self._write("COMMIT")
+        self._write("BEGIN IMMEDIATE")
+
+    def _write(self, statement: str, *values: int | bytes) -> None:
+        try:
+            self._connection.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            raise MapError(
+                f"{self.part}: cannot be written ({error}); it keeps what was written before, free some space and run "
+                "the same command again"
+            ) from error
 
     def finish(self, metadata: dict[str, str]) -> None:
         """Write the metadata, with bounds and zooms as they are, and give the file its name.

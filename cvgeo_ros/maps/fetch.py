@@ -134,6 +134,7 @@ class _Fetch:
         headers = {"User-Agent": self.manners.user_agent, **dict(self.manners.headers)}
         connector = aiohttp.TCPConnector(limit=self.manners.concurrency)
         missing = self._missing()
+        failures: list[BaseException] = []
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, headers=headers, connector=connector) as session,
@@ -143,8 +144,11 @@ class _Fetch:
                     group.create_task(self._work(session, missing))
         except* StopError as stop:
             self.tally.stopped = str(stop.exceptions[0])
-        finally:
-            self.writer.commit()
+        except* MapError as full:
+            failures += full.exceptions
+        if failures:
+            raise failures[0]
+        self.writer.commit()
         return self.tally
 
     def _missing(self) -> Iterator[tuple[int, int, int]]:

@@ -1,5 +1,6 @@
 """Fetching from a server that fails in every way it can."""
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -261,6 +262,52 @@ def test_an_unfinished_file_of_another_request_is_left_alone(server: TileServer,
     run(server, path)
     with pytest.raises(MapError, match="is there already"):
         run(server, path)
+
+
+def test_a_full_disk_costs_nothing_that_was_written_before(server: TileServer, tmp_path: Path) -> None:
+    path, template = tmp_path / "m.mbtiles", Template(server.url)
+    wide = mercantile.bounds(X + 19, Y + 9, ZOOM)
+    area = Area((FIRST.west, wide.south, wide.east, FIRST.north), (ZOOM,))
+    with MbtilesWriter(path, request_of(template, area)) as writer:
+        pages = writer._connection.execute("PRAGMA page_count").fetchone()[0]
+        writer._connection.execute(f"PRAGMA max_page_count = {pages + 150}")
+        with pytest.raises(MapError, match=r"disk is full.*same command again"):
+            fetch(template, area, writer, QUICK)
+    tally = run(server, path, area=area)
+    assert tally.known >= 32 and tally.known + tally.received == 200
+    assert len(tiles_of(path)) == 200
+
+
+def test_an_interrupted_fetch_says_how_to_go_on(server: TileServer, tmp_path: Path) -> None:
+    server.rule = lambda place, before: Answer(picture(*place), delay=0.3)
+    options = {
+        "bbox": ",".join(map(str, BOUNDS)),
+        "zoom": ZOOM,
+        "url": server.url,
+        "attribution": "x",
+        "out": "m.mbtiles",
+    }
+    command = [sys.executable, "-c", "from cvgeo_ros.cli import app; app()", "map", "fetch"]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=tmp_path, text=True, env=os.environ | PATHS)
+    deadline = time.monotonic() + 100
+    while len(server.paths) < 6 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode not in (0, -signal.SIGINT)
+    assert "the same command goes on with m.mbtiles.part" in log and "Traceback" not in log
+    assert run_again(command, tmp_path) == 0
+    assert max(server.asked.values()) <= 2 and tiles_of(tmp_path / "m.mbtiles") == expected()
+
+
+PATHS = {
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]))
+}
+
+
+def run_again(command: list[str], folder: Path) -> int:
+    return subprocess.run(command, cwd=folder, env=os.environ | PATHS, capture_output=True, timeout=200).returncode
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
