@@ -142,6 +142,7 @@ def test_simulated_time_set_back_forgets_what_was_of_the_time_before(
     operator.proves_alive(100 * SECOND)
     assert operator.cores[0].priors[-1].latitude == 24.0
     tell(99, None)
+    graph.wait_until(lambda: operator.node._history.newest() is None)
     # Within prior_max_age of the fix of the flight before, and of its frame.
     operator.proves_alive(99 * SECOND + SECOND // 2)
     prior = operator.cores[0].priors[-1]

@@ -88,6 +88,7 @@ class Bench:
             map=str(map_path),
             frame_timeout=0.01,
             queue_size=1000,
+            cache_bytes=64 << 20,
             **parameters,
         )
         graph.wait_until(lambda: self.node._state == "active")
