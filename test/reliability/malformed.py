@@ -7,15 +7,21 @@ import copy
 import importlib
 import math
 import re
+import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from rclpy.node import Node
 from rclpy.serialization import serialize_message
 
 EXAMPLES = 1000
 """Messages of each type."""
+EVERY = 100
+"""Malformed messages between two good ones."""
+PATIENCE = 20.0
 
 _LIMITS = {
     f"{sign}int{bits}": ((0, 2**bits - 1) if sign else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
@@ -140,3 +146,34 @@ def send_all(messages: st.SearchStrategy[Any], send: Callable[[Any], None]) -> i
 
     each()
     return sent
+
+
+class Receipts:
+    """Counts the messages that reach the callbacks of a node's subscriptions."""
+
+    def __init__(self, node: Node) -> None:
+        self._counts: Counter[str] = Counter()
+        self._news = threading.Condition()
+        for subscription in node.subscriptions:
+            subscription.callback = self._counted(subscription.topic_name, subscription.callback)
+
+    def _counted(self, topic: str, handle: Callable[[Any], None]) -> Callable[[Any], None]:
+        def receive(message: Any) -> None:
+            try:
+                handle(message)
+            finally:
+                with self._news:
+                    self._counts[topic] += 1
+                    self._news.notify_all()
+
+        return receive
+
+    def deliver(self, publisher: Any, message: Any) -> None:
+        """Publish and wait until the node has it; the middleware may refuse bytes that are no message."""
+        topic = publisher.topic_name
+        with self._news:
+            seen = self._counts[topic]
+            publisher.publish(message)
+            patience = 0.003 if isinstance(message, bytes) else PATIENCE
+            arrived = self._news.wait_for(lambda: self._counts[topic] > seen, patience)
+        assert arrived or isinstance(message, bytes), f"{topic}: not received, or the node has stopped: {message}"

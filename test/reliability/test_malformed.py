@@ -4,7 +4,6 @@ The localizer runs the real core, with a small network of fresh weights.
 """
 
 import threading
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,7 @@ import torch
 from geographic_msgs.msg import GeoPoseWithCovarianceStamped
 from geometry_msgs.msg import Point, PointStamped
 from hypothesis import strategies as st
-from malformed import EXAMPLES, malformed, send_all, spoilt, strategy, wild
-from rclpy.node import Node
+from malformed import EVERY, EXAMPLES, Receipts, malformed, send_all, spoilt, strategy, wild
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, NavSatFix, NavSatStatus
 from std_msgs.msg import Float64, Header
@@ -39,40 +37,6 @@ from cvgeo_ros.srv import LoadMap, LocateTargets
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
 SECOND = 1_000_000_000
-PATIENCE = 20.0
-EVERY = 100
-"""Malformed messages between two good frames."""
-
-
-class Receipts:
-    """Counts the messages that reach the callbacks of a node's subscriptions."""
-
-    def __init__(self, node: Node) -> None:
-        self._counts: Counter[str] = Counter()
-        self._news = threading.Condition()
-        for subscription in node.subscriptions:
-            subscription.callback = self._counted(subscription.topic_name, subscription.callback)
-
-    def _counted(self, topic: str, handle: Callable[[Any], None]) -> Callable[[Any], None]:
-        def receive(message: Any) -> None:
-            try:
-                handle(message)
-            finally:
-                with self._news:
-                    self._counts[topic] += 1
-                    self._news.notify_all()
-
-        return receive
-
-    def deliver(self, publisher: Any, message: Any) -> None:
-        """Publish and wait until the node has it; the middleware may refuse bytes that are no message."""
-        topic = publisher.topic_name
-        with self._news:
-            seen = self._counts[topic]
-            publisher.publish(message)
-            patience = 0.003 if isinstance(message, bytes) else PATIENCE
-            arrived = self._news.wait_for(lambda: self._counts[topic] > seen, patience)
-        assert arrived or isinstance(message, bytes), f"{topic}: not received, or the node has stopped: {message}"
 
 
 class Bench:
