@@ -10,10 +10,10 @@ Convention:
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares, minimize
-from scipy.spatial.transform import Rotation
 
 from cvgeo_ros.geo import Attitude, GroundMatches, PinholeCamera, enu_to_geodetic
 from cvgeo_ros.vehicle.relief import unlikelihood
@@ -197,8 +197,9 @@ class _Posterior:
 
 def slopes_of(rays: NDArray[np.float64], yaw: float, tilt: NDArray[np.float64]) -> NDArray[np.float64]:
     """Metres east and north (M, 2) per metre of descent along rays (M, 3) of the untilted heading frame."""
-    turn = Rotation.from_euler("z", yaw) * Rotation.from_rotvec([-tilt[1], -tilt[0], 0.0])
-    world = rays @ turn.as_matrix().T
+    lean, _ = cv2.Rodrigues(np.array([-tilt[1], -tilt[0], 0.0]))
+    turn, _ = cv2.Rodrigues(np.array([0.0, 0.0, yaw]))
+    world = rays @ (turn @ lean).T
     return world[:, :2] / np.maximum(-world[:, 2:], LEVELLEST / 2)
 
 
