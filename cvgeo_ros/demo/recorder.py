@@ -102,7 +102,7 @@ class Recorder:
             writer.abort()
         self._failure = (
             f"{writer.path}: {error.strerror or error}: recording ended after {sum(self._counts.values())} messages; "
-            "make room and record again (`mcap recover` reads what was written)"
+            "make room and record again (`cvgeo replay` and `mcap recover` read what was written)"
         )
         self._node.get_logger().error(self._failure)
 

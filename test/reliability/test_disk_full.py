@@ -17,6 +17,7 @@ pytest.importorskip("rclpy")
 
 from rosbags.highlevel import AnyReader
 
+from cvgeo_ros.bags.reader import Bag
 from cvgeo_ros.demo.recorder import Recorder
 
 pytestmark = pytest.mark.ros
@@ -63,6 +64,10 @@ def test_the_recorder_tells_and_lets_the_graph_go_on(
     assert recorder.count("/cvgeo/targets") == recorded > 0
     recorder.close()
     assert (tmp_path / "bag" / "bag.mcap").stat().st_size <= ROOM
+    # What found room can be read.
+    with Bag(tmp_path / "bag") as reader:
+        saved = list(reader.read(["/cvgeo/targets"]))
+    assert 0 < len(saved) <= recorded and "cut off" in reader.warnings[0]
 
 
 def test_a_disk_that_is_full_at_the_end_or_from_the_start(
