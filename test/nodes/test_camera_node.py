@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import threading
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -14,13 +15,13 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 from std_msgs.msg import Float64, Header
 
 from cvgeo_ros.errors import CalibrationError, ImageError, SceneError
-from cvgeo_ros.nodes import images, sources
+from cvgeo_ros.nodes import camera, images, sources
 from cvgeo_ros.nodes.camera import CameraNode
 from cvgeo_ros.nodes.conversions import to_nanoseconds, to_time
 
@@ -171,6 +172,45 @@ def test_a_lost_stream_is_connected_again(graph: Any, monkeypatch: pytest.Monkey
     frames.get(count=4)
     assert "connecting again in 0.5 s" in health.get(lambda a: "again" in a.status[0].message).status[0].message
     assert Flaky.opened >= 3
+
+
+def test_a_stream_that_hangs_is_told_and_goes_on(graph: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs, released = threading.Event(), threading.Event()
+
+    class Hanging:
+        """Stands in for cv2.VideoCapture: from some image on, reading returns when it is released."""
+
+        def __init__(self, *_: Any) -> None:
+            self.read_so_far = 0
+
+        def isOpened(self) -> bool:
+            return True
+
+        def set(self, *_: Any) -> None:
+            pass
+
+        def read(self) -> tuple[bool, Any]:
+            self.read_so_far += 1
+            if self.read_so_far == 3:
+                hangs.set()
+                released.wait(15.0)
+            return True, shade(0)
+
+        def release(self) -> None:
+            pass
+
+    monkeypatch.setattr(cv2, "VideoCapture", Hanging)
+    monkeypatch.setattr(camera, "STALL", 0.2)
+    graph.start(CameraNode, source="rtsp://camera/stream", rate=20.0, wait_for_subscribers=1)
+    health, frames = graph.listen(DiagnosticArray, "/diagnostics"), graph.listen(Image, "image")
+    assert hangs.wait(15.0)
+    status = health.get(lambda array: "the source hangs" in array.status[0].message).status[0]
+    assert status.level == DiagnosticStatus.WARN
+    before = len(frames.messages)
+    released.set()
+    frames.get(count=before + 3)
+    health.messages.clear()
+    assert health.get(lambda array: array.status[0].message == "streaming").status[0].level == DiagnosticStatus.OK
 
 
 @pytest.mark.parametrize(
