@@ -72,7 +72,15 @@ def test_every_interface_is_mentioned() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "docs/autopilots.md", "docs/interfaces.md", "docs/performance.md", "docs/training.md"],
+    [
+        "README.md",
+        "docs/autopilots.md",
+        "docs/interfaces.md",
+        "docs/maps.md",
+        "docs/performance.md",
+        "docs/replay.md",
+        "docs/training.md",
+    ],
 )
 def test_links_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text()):

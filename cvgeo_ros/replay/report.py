@@ -136,7 +136,7 @@ def track_picture(tile: TileStore, tracks: Sequence[Track], shape: tuple[int, in
         # A line belongs to the state of the point it leads to.
         joined = of_state | np.append(of_state[1:], False)
         traces.append(Trace(str(state), np.where(joined[:, None], estimates, np.nan), ink, 3.0))
-    traces.append(Trace("single frames", fixes, MEASURED_DOT, 0.0, 1.6))
+    traces.append(Trace("single frames", fixes, MEASURED_DOT, 0.0, 0.9))
     known = np.concatenate([truths, fixes, estimates])
     known = known[np.isfinite(known).all(axis=1)]
     known = np.clip(known, 0.0, [tile.width, tile.height])
