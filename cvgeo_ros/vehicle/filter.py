@@ -30,7 +30,7 @@ class FilterConfig:
         reacquire: contradicting fixes, agreeing with each other, after which the filter moves to them.
         coast_after: seconds without a fix after which it coasts; a frame that is not placed does so at once.
         lost_after: seconds without a fix after which it is lost.
-        lost_std: metres of 1 sigma of the position beyond which it is lost.
+        lost_std: metres of 1 sigma of the position beyond which it is lost once it coasts for lack of fixes.
         history: seconds for which late fixes are taken.
     """
 
@@ -108,9 +108,10 @@ class VehicleFilter:
             return self._nothing(stamp, State.SEARCHING)
         belief = self._motion.predict(last.belief, (stamp - last.stamp) / SECOND)
         age = (stamp - last.accepted) / SECOND
-        if age > self.config.lost_after or _deviation(belief) > self.config.lost_std:
+        coasts = age > self.config.coast_after
+        if age > self.config.lost_after or (coasts and _deviation(belief) > self.config.lost_std):
             return self._nothing(stamp, State.LOST)
-        state = State.COASTING if last.missed or age > self.config.coast_after else State.TRACKING
+        state = State.COASTING if last.missed or coasts else State.TRACKING
         latitude, longitude = enu_to_geodetic(belief.mean[:2], last.origin).tolist()
         yaw = math.remainder(belief.mean[2], 2 * math.pi)
         velocity = (float(belief.mean[3]), float(belief.mean[4]))
@@ -189,12 +190,22 @@ class VehicleFilter:
         pending = (*(item for item in last.pending if self._agree(item, fix)), fix)
         if trusted or len(pending) >= (self.config.reacquire if known else self.config.confirm):
             self._resets += last.belief is not None
-            belief = self._motion.start(np.array([0.0, 0.0, fix.yaw]), fix.covariance)
-            origin = (fix.latitude, fix.longitude)
+            origin, belief = self._begin((fix,) if trusted else pending)
             self._past.append(_Snapshot(stamp, fix, trusted, origin, belief, stamp))
             return True
         self._past.append(replace(event, missed=True, pending=pending))
         return False
+
+    def _begin(self, fixes: tuple[VehicleFix, ...]) -> tuple[tuple[float, float], Belief]:
+        """The plane's origin and the belief after fixes that agree, of which the first is all that is known before."""
+        first = fixes[0]
+        origin, stamp = (first.latitude, first.longitude), first.stamp
+        belief = self._motion.start(np.array([0.0, 0.0, first.yaw]), first.covariance)
+        for fix in fixes[1:]:
+            belief = self._motion.predict(belief, (fix.stamp - stamp) / SECOND)
+            measured = _measured(fix, origin, float(belief.mean[2]))
+            belief, stamp = self._motion.correct(belief, measured, fix.covariance), fix.stamp
+        return origin, belief
 
     def _agree(self, a: VehicleFix, b: VehicleFix) -> bool:
         """Whether one vehicle can have been at both."""

@@ -39,29 +39,36 @@ class Mounting:
 
     def expected(self, own: VehicleFix) -> tuple[tuple[float, float], tuple[float, float]]:
         """Mean and 1 sigma of the lean in a frame, by those before it; `own`: its fix by `std` alone."""
-        mean, variance = self._merged(own, taught=0.0)
+        mean, variance = self._merged(own, 1.0, 0.0)
         return _pair(mean), _pair(np.sqrt(variance + self._wander))
 
     def learn(self, own: VehicleFix, news: float) -> None:
         """Take a frame in; `news`: the share 0..1 of its ground that has not been in view before."""
-        self._mean, self._variance = self._merged(own, news)
+        self._mean, self._variance = self._merged(own, news, news)
         self._stamp = own.stamp if self._stamp is None else max(self._stamp, own.stamp)
 
-    def _merged(self, own: VehicleFix, taught: float) -> tuple[Pair, Pair]:
-        """Mean and variance after a frame that counts for the share `taught`, and may be the first after a jump."""
+    def _merged(self, own: VehicleFix, weighed: float, taught: float) -> tuple[Pair, Pair]:
+        """Mean and variance with a frame that may be the first after a jump.
+
+        Args:
+            own: of the frame.
+            weighed: how far it counts, 0..1, in whether there was a jump.
+            taught: how far it counts in what the lean is.
+        """
         elapsed = 0.0 if self._stamp is None else max((own.stamp - self._stamp) / SECOND, 0.0)
         known = np.minimum(self._variance + DRIFT**2 * elapsed, self._fresh)
         z, noise = self._alone(own)
         means, variances, likelihoods = [], [], []
-        for mean, variance, odds in ((self._mean, known, 1.0 - JUMPS), (np.zeros(2), self._fresh, JUMPS)):
+        jumps = JUMPS * weighed
+        for mean, variance, odds in ((self._mean, known, 1.0 - jumps), (np.zeros(2), self._fresh, jumps)):
             total = variance + noise
-            likelihoods.append(odds * math.exp(-0.5 * float(((z - mean) ** 2 / total).sum())) / math.sqrt(total.prod()))
+            unlikely = 0.5 * float(((z - mean) ** 2 / total).sum() + np.log(total).sum())
+            likelihoods.append(odds * math.exp(-weighed * unlikely))
             gain = taught * variance / (taught * variance + noise)
             means.append(mean + gain * (z - mean))
             variances.append(variance - gain * variance)
-        share = np.array(likelihoods) / max(sum(likelihoods), 1e-300)
-        if not share.sum() > 0.5:  # equally far from both
-            share = np.array([0.0, 1.0])
+        # Where both are out of the question, it begins anew.
+        share = np.array(likelihoods) / sum(likelihoods) if sum(likelihoods) > 0.0 else np.array([0.0, 1.0])
         mean = share @ np.array(means)
         return mean, share @ (np.array(variances) + (np.array(means) - mean) ** 2)
 
