@@ -45,14 +45,13 @@ def replay(
     expected = None if regress is None else read_expectation(regress)
     settings = _settings(params, setting or [])
     folder = out or bag.resolve().parent / f"replay_{bag.stem}"
-    localizer = Localizer.load(model, device)
     columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("frames", total=None)
         found = run(
             bag,
             map_path,
-            localizer,
+            lambda: Localizer.load(model, device),
             settings,
             folder / "results",
             dict(_pair(text, "--topic") for text in topic or []),

@@ -105,11 +105,12 @@ def figures(summary: Mapping[str, Any]) -> Table:
         ["outages", f"{len(outages)}" + (f", the longest {_number(longest, 's')}" if outages else "")],
         ["resets", str(summary["resets"])],
         ["position error of the track", _spread(summary["position_error"], "m")],
+        ["the same while it is followed", _spread(summary["tracking_error"], "m")],
         ["position error of single frames that were placed", _spread(summary["fix_error"], "m")],
         ["heading error of these", _spread(summary["fix_heading_error"], "deg")],
         ["heading error of the track", _spread(summary["heading_error"], "deg")],
         ["truth within 2 sigma (95 % if honest): track", _share(summary["within_2_sigma"])],
-        ["the same: single frames that were placed", _share(summary["fix_within_2_sigma"])],
+        ["truth within 2 sigma: single frames that were placed", _share(summary["fix_within_2_sigma"])],
         [
             "targets",
             f"{summary['clicks']}" + (f", {summary['clicks_refused']} refused" if summary["clicks_refused"] else ""),

@@ -42,7 +42,7 @@ class Replay:
 def replay(
     path: Path,
     map_path: Path,
-    localizer: Localizer,
+    load: Callable[[], Localizer],
     settings: Settings,
     out: Path | None,
     topics: Mapping[str, str],
@@ -53,7 +53,7 @@ def replay(
     Args:
         path: The bag.
         map_path: The map.
-        localizer: Its tile is set to the map.
+        load: Makes the localizer, once bag and map are known to be usable; its tile is set to the map.
         settings: What is believed.
         out: Bag of the results, None: none.
         topics: Topics by role, where their names do not tell.
@@ -71,6 +71,7 @@ def replay(
         if "truth" in roles:
             for entry in bag.read([roles["truth"]]):
                 truth.add(entry.message, entry.time)
+        localizer = load()
         localizer.set_tile(tile)
         navigator = Navigator(localizer, settings.navigator)
         mounting = math.radians(settings.priors.camera_yaw)

@@ -33,6 +33,7 @@ def summarize(tracks: Sequence[Track], answers: Sequence[dict[str, Any]], min_sc
         "first_fix": next((track.time for track in tracks if track.state == State.TRACKING), None),
         "outages": _outages(tracks),
         "position_error": _spread([track.error for track in tracks]),
+        "tracking_error": _spread([track.error for track in tracks if track.state == State.TRACKING]),
         "fix_error": _spread([track.fix_error for track in placed]),
         "fix_heading_error": _spread(
             [None if t.fix_heading_error is None else abs(t.fix_heading_error) for t in placed]

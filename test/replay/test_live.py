@@ -27,9 +27,8 @@ pytestmark = pytest.mark.ros
 def test_live_and_offline_agree(graph: Graph, map_path: Path, tmp_path: Path) -> None:
     flight = Flight(frames=16, blank=range(8, 11), clicked=(3, 12))
     path = flight.write(tmp_path / "flight.mcap")
-    offline = replay(path, map_path, Oracle(flight), settings_from({}), None, {})  # type: ignore[arg-type]
-
     core: Any = Oracle(flight)
+    offline = replay(path, map_path, lambda: core, settings_from({}), None, {})
     make: Callable[..., Any] = lambda **options: LocalizerNode(lambda *_: core, **options)  # noqa: E731
     graph.start(make, map=str(map_path), image_transport="compressed", use_sim_time=True, vehicle_rate=100.0)
     poses = graph.listen(GeoPoseWithCovarianceStamped, "vehicle_geopose_cov")

@@ -21,8 +21,9 @@ from cvgeo_ros.replay.settings import Settings, settings_from
 def play(flight: Flight, tmp_path: Path, map_path: Path, oracle: Oracle | None = None, **options: Any) -> Replay:
     settings = options.pop("settings", Settings())
     topics = options.pop("topics", {})
+    core: Any = oracle or Oracle(flight)
     path = flight.write(tmp_path / options.pop("name", "flight.mcap"))
-    return replay(path, map_path, oracle or Oracle(flight), settings, tmp_path / "results", topics)  # type: ignore[arg-type]
+    return replay(path, map_path, lambda: core, settings, tmp_path / "results", topics)
 
 
 def test_a_flight_is_followed_and_scored_against_its_truth(tmp_path: Path, map_path: Path) -> None:
@@ -177,7 +178,8 @@ def test_frames_that_are_refused_do_not_stop_a_replay(tmp_path: Path, map_path: 
             bag.write("/camera_info", messages.camera_info(stamp, "camera", CAMERA), stamp)
             bag.write("/clicks", messages.clicks(stamp, "camera", []), stamp + 1)
             bag.write("/clicks", messages.clicks(7, "camera", [("a", (1.0, 1.0))]), stamp + 2)
-    found = replay(path, map_path, Oracle(flight), Settings(), None, {})  # type: ignore[arg-type]
+    core: Any = Oracle(flight)
+    found = replay(path, map_path, lambda: core, Settings(), None, {})
     assert found.summary["refused"] == 3 and found.summary["clicks_refused"] == 6
     assert "truncated" in found.tracks[0].error_text and "empty" in found.tracks[1].error_text
 
