@@ -1,7 +1,8 @@
 """The soak: camera, localizer and visualizer for minutes or hours, every frame clicked, memory and answers watched.
 
 Memory is the resident set of each process. Its slope is that of Theil and Sen (the median over all pairs of samples),
-which a single step or peak does not move, with its 95 % interval; the time in which caches fill is left out.
+which a single step or peak does not move, with its 95 % interval, over the second half of the time: in the first,
+caches and histories fill, and the heap finds its size.
 """
 
 import os
@@ -38,7 +39,7 @@ class Plan:
 
     minutes: float = 10.0
     rate: float = 10.0
-    limit: float = 30.0
+    limit: float = 60.0
     model: str = "nano"
     device: str = "auto"
 
@@ -105,7 +106,7 @@ def soak(scene: Scene, plan: Plan, out: Path, say: Callable[[str], None]) -> Soa
     Args:
         scene: Frames, clicks and map.
         plan: What to run.
-        out: Receives the nodes' logs.
+        out: Receives the nodes' logs and memory.csv: s, and MiB of each node: resident, and its own part of that.
         say: Told what is going on.
 
     Raises:
@@ -124,13 +125,13 @@ def soak(scene: Scene, plan: Plan, out: Path, say: Callable[[str], None]) -> Soa
         processes.start("camera", camera)
         _wait(lambda: clicker.counts()["answered"] > 0, processes.check, PATIENCE * 3, "the first answer")
         clicker.restart()
-        times, sizes = _watch(plan, processes, clicker, say)
+        times, sizes = _watch(plan, processes, clicker, out / "memory.csv", say)
         clicker.stop()
         minutes = (time.monotonic() - times[0]) / 60.0
         _wait(lambda: not clicker.counts()["waiting"], processes.check, PATIENCE, "")
         time.sleep(2.0)  # diagnostics come once a second
         counts = clicker.counts()
-    settled = times - times[0] >= min(0.2 * 60.0 * plan.minutes, 120.0)
+    settled = times - times[0] >= 0.5 * (times[-1] - times[0])
     memory = {name: trend(times[settled], sizes[name][settled], sizes[name]) for name in NODES}
     answered, sent = counts["answered"], counts["sent"]
     quantiles = np.percentile(clicker.latencies, [50, 95]) if clicker.latencies else np.full(2, np.nan)
@@ -157,28 +158,38 @@ def trend(times: np.ndarray, sizes: np.ndarray, everything: np.ndarray) -> Memor
     return Memory(*(round(float(value), 2) for value in (first, last, peak, slope, low, high)))
 
 
-def resident(pid: int) -> int:
-    """Return the resident memory of a process, bytes. Raises CvgeoError where it has ended."""
+def resident(pid: int) -> tuple[int, int]:
+    """Return the resident memory of a process, and its own part of it without files and shared memory, bytes.
+
+    Raises:
+        CvgeoError: It has ended.
+    """
     try:
-        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
-    except (OSError, IndexError) as error:
+        _, pages, shared, *_ = map(int, Path(f"/proc/{pid}/statm").read_text().split())
+    except (OSError, ValueError) as error:
         raise CvgeoError(f"process {pid} has ended") from error
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    size = os.sysconf("SC_PAGE_SIZE")
+    return pages * size, (pages - shared) * size
 
 
 def _watch(
-    plan: Plan, processes: Processes, clicker: "Clicker", say: Callable[[str], None]
+    plan: Plan, processes: Processes, clicker: Clicker, file: Path, say: Callable[[str], None]
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the times (N,) s and each node's memory (N,) bytes then."""
     start = time.monotonic()
     step = max(60.0 * plan.minutes / SAMPLES, 0.2)
     times: list[float] = []
     sizes: dict[str, list[int]] = {name: [] for name in NODES}
+    file.write_text(",".join(["seconds", *(f"{name},{name}_own" for name in NODES)]) + "\n")
     while not times or times[-1] - start < 60.0 * plan.minutes:
         processes.check()
         times.append(time.monotonic())
-        for name in NODES:
-            sizes[name].append(resident(processes.pid(name)))
+        found = [resident(processes.pid(name)) for name in NODES]
+        for name, (whole, _) in zip(NODES, found, strict=True):
+            sizes[name].append(whole)
+        row = [times[-1] - start, *(part / MIB for pair in found for part in pair)]
+        with file.open("a") as stream:
+            stream.write(",".join(f"{value:.2f}" for value in row) + "\n")
         counts = clicker.counts()
         told = ", ".join(f"{name} {sizes[name][-1] / MIB:.0f}" for name in NODES)
         elapsed = (times[-1] - start) / 60.0

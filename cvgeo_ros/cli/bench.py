@@ -78,7 +78,7 @@ def soak(
     device: Device = "auto",
     minutes: Annotated[float, typer.Option(min=0.1, help="How long to measure.")] = 10.0,
     rate: Annotated[float, typer.Option(min=0.1, max=100.0, help="Frames a second that the camera sends.")] = 10.0,
-    limit: Annotated[float, typer.Option(min=0.0, help="Growth of memory that is still flat, MiB an hour.")] = 30.0,
+    limit: Annotated[float, typer.Option(min=0.0, help="Growth of memory that is still flat, MiB an hour.")] = 60.0,
     out: Annotated[Path, typer.Option(help="Folder for the nodes' logs.")] = Path("out/soak"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
