@@ -17,6 +17,7 @@ from ..geo.pyramid import Block, Level, PyramidStore
 from ..localizer import Localizer, Prior
 from ..localizer.features import to_tensor
 from ..net import STRIDE, CrossViewLocator, TileFeatures, View, consensus
+from ..net.head import Surroundings
 from .harness import RGB, Answer
 from .pairsets import PairSample
 
@@ -92,7 +93,7 @@ class DirectLocator:
 
     def __init__(self, model: CrossViewLocator, consensus: bool, name: str = "network") -> None:
         self.model, self.consensus, self.name = model.eval(), consensus, name
-        self._shown: tuple[tuple[Path, float], TileFeatures, torch.Tensor] | None = None
+        self._shown: tuple[tuple[Path, float], TileFeatures, torch.Tensor, Surroundings] | None = None
 
     @torch.inference_mode()
     def locate(self, sample: PairSample, query: RGB, tile: RGB) -> list[Answer]:
@@ -104,15 +105,16 @@ class DirectLocator:
         frame, _ = self.model.encode_frame(image, gsd, sample.view)
         if self._shown is None or self._shown[0] != (sample.tile, metres):
             image, shown = _padded(tile, device)
-            self._shown = ((sample.tile, metres), self.model.encode_tile(image, gsd)[0], shown)
-        _, reference, shown = self._shown
+            features, _ = self.model.encode_tile(image, gsd)
+            self._shown = ((sample.tile, metres), features, shown, self.model.surroundings(image, gsd))
+        _, reference, shown, surroundings = self._shown
         if self.consensus:
             votes = consensus.correlate(frame.match, seen.float(), reference.match * shown[:, None])
         else:
             (h, w), (hq, wq) = shown.shape[-2:], seen.shape[-2:]
             votes = consensus.Votes(torch.zeros(1, h + hq - 1, w + wq - 1, device=device), (wq - 1, hq - 1))
         clicks = torch.tensor([item.click for item in sample.objects], device=device)[None] / STRIDE
-        answer = self.model.answer(frame, clicks, reference, votes, void=~shown)
+        answer = self.model.answer(frame, clicks, reference, votes, void=~shown, surroundings=surroundings)
         scores = answer.score[0].sigmoid().cpu().numpy()
         size = np.tile([tile.shape[1], tile.shape[0]], 2)
         boxes = np.clip(answer.boxes.corners()[0].double().cpu().numpy() * STRIDE, 0, size)

@@ -11,7 +11,7 @@ from ..net.config import View
 from ..net.consensus import Votes, correlate
 from ..net.encoder import Features
 from ..net.gmoe import Routing
-from ..net.head import Boxes
+from ..net.head import Boxes, Surroundings
 from ..net.prompt import sample
 
 APART_SHARPNESS = 2.0
@@ -101,7 +101,9 @@ class Objective(nn.Module):
         model, weights = self.model, self.weights
         view = View(int(batch["view"][0])) if "view" in batch else View.DRONE  # one platform a batch
         frame, routing_q = model.encode_frame(batch["query"].float() / 255, batch["gsd"], view)
-        tile, routing_t = model.encode_tile(batch["tile"].float() / 255, batch["gsd"])
+        image = batch["tile"].float() / 255
+        tile, routing_t = model.encode_tile(image, batch["gsd"])
+        surroundings = model.surroundings(image, batch["gsd"])
         mask = batch["mask"].float()
         height, width = tile.match.shape[-2:]
 
@@ -128,17 +130,19 @@ class Objective(nn.Module):
         keep = ((torch.rand(len(mask), device=mask.device) > 0.25) & related).float()[:, None, None]
         clicks, targets = batch["clicks"] / STRIDE, batch["targets"] / STRIDE
         lean = batch["lean"] / STRIDE
-        answer = model.answer(frame, clicks, tile, Votes(votes.z * keep, votes.origin), lean=lean)
+        answer = model.answer(
+            frame, clicks, tile, Votes(votes.z * keep, votes.origin), lean=lean, surroundings=surroundings
+        )
         parts["heat"] = soft_cross_entropy(
             answer.heat.flatten(0, 1).flatten(1), targets.flatten(0, 1), (height, width)
         ).mean()
         parts["apart"] = self._apart(answer.prompts, tile.match, targets)
 
-        parts["box"], parts["quality"], iou = self._boxes(batch, tile, answer.prompts, targets)
+        parts["box"], parts["quality"], iou = self._boxes(batch, tile, surroundings, answer.prompts, targets)
 
         right = ((answer.peak.place - targets).norm(dim=-1) < 2.0).float()
         parts["score"] = F.binary_cross_entropy_with_logits(answer.score, right) + self._elsewhere(
-            frame, mask, tile, clicks, lean
+            frame, mask, tile, surroundings, clicks, lean
         )
         routing = Routing(*(a + b for a, b in zip(routing_q, routing_t, strict=True)))
         parts["balance"], parts["z"] = routing.balance, routing.z
@@ -153,7 +157,12 @@ class Objective(nn.Module):
         return total, watch
 
     def _boxes(
-        self, batch: dict[str, Tensor], tile: TileFeatures, prompts: Tensor, targets: Tensor
+        self,
+        batch: dict[str, Tensor],
+        tile: TileFeatures,
+        surroundings: Surroundings,
+        prompts: Tensor,
+        targets: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Losses of extent and of trust in it, and the IoU of the final boxes.
 
@@ -170,7 +179,7 @@ class Objective(nn.Module):
             prompts = torch.cat([prompts, sample(tile.match, middle).detach()], 1)
             truth = torch.cat([truth, extents], 1)
         objects = truth.isfinite().all(-1)
-        first, boxes = self.model.box_head(tile.context, prompts, places + torch.randn_like(places) * 0.6)
+        first, boxes = self.model.box_head(tile.context, prompts, places + torch.randn_like(places) * 0.6, surroundings)
         if not bool(objects.any()):
             nothing = boxes.size.sum() * 0
             return nothing, nothing, truth.new_zeros(0)
@@ -216,11 +225,21 @@ class Objective(nn.Module):
         cell = place[:, 1].floor().long() * width + place[:, 0].floor().long()
         return _mean(F.cross_entropy(logits, rows * height * width + cell, reduction="none"))
 
-    def _elsewhere(self, frame: Features, mask: Tensor, tile: TileFeatures, clicks: Tensor, lean: Tensor) -> Tensor:
+    def _elsewhere(
+        self,
+        frame: Features,
+        mask: Tensor,
+        tile: TileFeatures,
+        surroundings: Surroundings,
+        clicks: Tensor,
+        lean: Tensor,
+    ) -> Tensor:
         """Score loss of frames held against the next sample's tile: all answers are wrong."""
         half = len(mask) // 2  # enough of them; the right answers are as many
         other = TileFeatures(*(f[1 : half + 1].detach() for f in (tile.match, tile.context, tile.gated)))
+        around = Surroundings(surroundings.context[1 : half + 1].detach())
         frame = Features(*(f[:half].detach() for f in frame))
         votes = correlate(frame.match, mask[:half], other.match)
-        score = self.model.answer(frame, clicks[:half, :4], other, votes, lean=lean[:half, :4]).score
+        clicks, lean = clicks[:half, :4], lean[:half, :4]
+        score = self.model.answer(frame, clicks, other, votes, lean=lean, surroundings=around).score
         return F.binary_cross_entropy_with_logits(score, torch.zeros_like(score))

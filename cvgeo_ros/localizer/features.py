@@ -103,6 +103,8 @@ class FeatureCache:
     """Cells a side."""
     halo = 8
     """Cells encoded around a block and cut off, so that blocks join without seams."""
+    windows = 2
+    """Windows kept in one piece besides the blocks."""
 
     def __init__(self, model: CrossViewLocator, tile: TileStore, limit: int, prepared: Prepared | None = None) -> None:
         """`limit`: bytes kept; `prepared`: where blocks are looked up before they are encoded, closed by `close`."""
@@ -112,7 +114,8 @@ class FeatureCache:
         self.encoded = 0
         """Blocks that had to be encoded so far."""
         self._blocks: OrderedDict[tuple[float, int, int], Block] = OrderedDict()
-        self._last: tuple[object, Window] | None = None
+        self._windows: OrderedDict[object, Window] = OrderedDict()
+        """The last ones: frames in a row look at the same place, and at its surroundings."""
         # Half precision halves the memory; descriptors are unit vectors, so nothing overflows.
         self._kind = torch.float16
 
@@ -140,8 +143,9 @@ class FeatureCache:
                 "a smaller map or a larger cache"
             )
         key = (grid, x0, y0, x1, y1)
-        if self._last is not None and self._last[0] == key:
-            return self._last[1]
+        if key in self._windows:
+            self._windows.move_to_end(key)
+            return self._windows[key]
         parts: tuple[list[list[Tensor]], ...] = ([], [], [], [])
         for j in range(y0 // self.block, -(-y1 // self.block)):
             rows: tuple[list[Tensor], ...] = ([], [], [], [])
@@ -157,7 +161,9 @@ class FeatureCache:
             raise MapError(f"{self.tile.tile_id}: the map shows nothing there; load one that covers the place")
         features = TileFeatures(match.float(), context.float(), gated.float())
         window = Window((x0, y0), features, void)
-        self._last = (key, window)
+        self._windows[key] = window
+        if len(self._windows) > self.windows:
+            self._windows.popitem(last=False)
         return window
 
     def blocks(self, grid: Grid) -> Iterator[tuple[int, int]]:

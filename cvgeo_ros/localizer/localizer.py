@@ -179,6 +179,7 @@ class Localizer:
             to_tensor(moved),
             placement.window.void,
             to_tensor(placement.rectified.lean(cells)),
+            placement.surroundings,
         )
         origin = np.tile(np.asarray(placement.window.origin, np.float64), 2)
         corners = answer.boxes.corners()[0].double().cpu().numpy() + origin

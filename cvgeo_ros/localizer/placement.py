@@ -16,6 +16,7 @@ from ..geo import Attitude, PinholeCamera, PositionPrior, TileStore, project, se
 from ..net import STRIDE, CrossViewLocator, consensus
 from ..net.consensus import Alignment, Votes
 from ..net.encoder import Features
+from ..net.head import Surroundings
 from .features import FeatureCache, Grid, Window, to_tensor
 from .rectify import Rectified, lay_down
 from .types import Prior
@@ -32,6 +33,7 @@ class Placement:
         votes: consensus over translations of the frame in the window.
         translation: (2,) the translation chosen, (x, y) cells of the window.
         alignment: the map fitted around it, frame cells to window cells; None where too little overlaps.
+        surroundings: the window and its rim at half the resolution, for boxes.
     """
 
     rectified: Rectified
@@ -41,6 +43,7 @@ class Placement:
     votes: Votes
     translation: NDArray[np.float32]
     alignment: Alignment | None
+    surroundings: Surroundings | None = None
 
     @property
     def support(self) -> float:
@@ -71,6 +74,8 @@ class Placer:
     """Rasters that are encoded at once, at most."""
     finalists = 3
     """Fits that are looked at in full resolution."""
+    rim = 8
+    """Cells at half the resolution around a window that its boxes may look at."""
 
     def __init__(self, model: CrossViewLocator, tile: TileStore, cache: FeatureCache) -> None:
         self.model, self.tile, self.cache = model, tile, cache
@@ -117,7 +122,26 @@ class Placer:
                 placements.append(self._fit(ballot, timings))
         if refused is not None and not placements:
             raise refused
-        return max(placements, key=lambda placement: placement.support)
+        best = max(placements, key=lambda placement: placement.support)
+        return replace(best, surroundings=self._surroundings(best, timings))
+
+    def _surroundings(self, placement: Placement, timings: dict[str, float]) -> Surroundings | None:
+        """The window of a placement and a rim around it at half the resolution; None where the map shows too little."""
+        grid = self.grid(2.0 * placement.rectified.zoom)
+        height, width = placement.window.void.shape[-2:]
+        x, y = placement.window.origin
+        with stage(timings, "tile"):
+            try:
+                window = self.cache.window(
+                    grid,
+                    x // 2 - self.rim,
+                    y // 2 - self.rim,
+                    (x + width + 1) // 2 + self.rim,
+                    (y + height + 1) // 2 + self.rim,
+                )
+            except MapError:  # nothing but slivers: the window itself still answers
+                return None
+        return Surroundings(window.features.context, (x / 2 - window.origin[0], y / 2 - window.origin[1]))
 
     def _search(
         self, frame: NDArray[np.uint8], camera: PinholeCamera, prior: Prior, timings: dict[str, float]

@@ -26,6 +26,22 @@ class Boxes(NamedTuple):
         return torch.cat([self.centre - self.size / 2, self.centre + self.size / 2], dim=-1)
 
 
+class Surroundings(NamedTuple):
+    """The tile at twice the metres per pixel, for what is too large to be seen from within at the tile's own scale.
+
+    Attributes:
+        context: (B, C, h, w) its context features.
+        shift: (x, y) the tile's cell p lies at p / 2 + shift.
+    """
+
+    context: Tensor
+    shift: tuple[float, float] = (0.0, 0.0)
+
+    def read(self, places: Tensor) -> Tensor:
+        """(B, N, 2) cells of the tile -> (B, N, C)."""
+        return sample(self.context, places / 2 + places.new_tensor(self.shift))
+
+
 class BoxHead(nn.Module):
     """Reads an object's extent off the tile at the place found.
 
@@ -33,12 +49,16 @@ class BoxHead(nn.Module):
     was clicked, the head gives the offset to the box's centre and its size (SMGeo's targets: any cell of an object
     answers with the object's box). A second look, at a grid of places over that box, corrects its four sides. Only the
     places found are evaluated, so a click costs a few rows of a matrix product.
+
+    Both looks also see the tile's surroundings, coarser and farther: the middle of a large hall shows nothing but roof.
     """
 
     looks = 5
     """Places along each side of the box that the second look reads."""
     margin = 1.4
     """Width of that grid over the box's: its outer places lie beyond the sides."""
+    reach = 3.0
+    """The same of the grid in the surroundings: a box that is far too small shall see what it is part of."""
 
     def __init__(self, match_dim: int, context_dim: int, hidden: int = 128, seen: int = 32) -> None:
         super().__init__()
@@ -50,6 +70,8 @@ class BoxHead(nn.Module):
         self.reduce = nn.Linear(context_dim, seen)
         self.size = nn.Linear(2, hidden)
         self.look = nn.Linear(seen * self.looks**2, hidden)
+        self.around = nn.Linear(context_dim, hidden, bias=False)
+        self.look_around = nn.Linear(seen * self.looks**2, hidden, bias=False)
         self.correct = nn.Sequential(
             nn.LayerNorm(hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, 5)
         )
@@ -59,29 +81,39 @@ class BoxHead(nn.Module):
             nn.init.trunc_normal_(last.weight, std=0.01)
             with torch.no_grad():
                 last.bias.copy_(torch.tensor(bias))  # a box of 5 cells, the size of a house, that stays as it is
+        for layer in (self.around, self.look_around):
+            nn.init.zeros_(layer.weight)  # weights of before start as they were
 
-    def forward(self, context: Tensor, prompts: Tensor, places: Tensor) -> tuple[Boxes, Boxes]:
+    def forward(
+        self, context: Tensor, prompts: Tensor, places: Tensor, surroundings: Surroundings | None = None
+    ) -> tuple[Boxes, Boxes]:
         """Boxes at given places: those of the first look, and the final ones.
 
         Args:
             context: (B, C, h, w) context of the tile.
             prompts: (B, N, D) unit prompts.
             places: (B, N, 2) cells (x, y).
+            surroundings: of the tile; None: they show nothing.
         """
         x = self.place(sample(context, places)) + self.prompt(prompts)
+        if surroundings is not None:
+            x = x + self.around(surroundings.read(places))
         offset, log_size, quality = self.layers(x).float().split([2, 2, 1], dim=-1)
         first = Boxes(places + offset, log_size.clamp(-2.0, 5.0).exp(), quality.squeeze(-1))
-        return first, self._second_look(context, x, first)
+        return first, self._second_look(context, x, first, surroundings)
 
-    def _second_look(self, context: Tensor, x: Tensor, first: Boxes) -> Boxes:
+    def _second_look(self, context: Tensor, x: Tensor, first: Boxes, surroundings: Surroundings | None) -> Boxes:
         """Shift and stretch the box by what is seen across it; the first look is not taught through the grid."""
         centre, size = first.centre.detach(), first.size.detach()
         batch, number = centre.shape[:2]
-        steps = (torch.arange(self.looks, device=centre.device) / (self.looks - 1) - 0.5) * self.margin
-        grid = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), -1).reshape(-1, 2)
-        places = centre[:, :, None] + grid * size[:, :, None]
-        seen = self.reduce(sample(context, places.flatten(1, 2))).reshape(batch, number, -1)
+        steps = torch.arange(self.looks, device=centre.device) / (self.looks - 1) - 0.5
+        grid = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), -1).reshape(-1, 2) * size[:, :, None]
+        places = (centre[:, :, None] + grid * self.margin).flatten(1, 2)
+        seen = self.reduce(sample(context, places)).reshape(batch, number, -1)
         y = self.look(seen) + self.size(size.log()) + x
+        if surroundings is not None:
+            places = (centre[:, :, None] + grid * self.reach).flatten(1, 2)
+            y = y + self.look_around(self.reduce(surroundings.read(places)).reshape(batch, number, -1))
         shift, stretch, quality = self.correct(y).float().split([2, 2, 1], dim=-1)
         return Boxes(centre + shift * size, size * stretch.clamp(-1.5, 1.5).exp(), quality.squeeze(-1))
 

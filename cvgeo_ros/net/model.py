@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import consensus
-from .config import NetConfig, View
+from .config import STRIDE, NetConfig, View
 from .encoder import Encoder, Features
 from .fusion import CrossViewFusion
 from .gmoe import Routing
-from .head import Boxes, BoxHead, Peak, ScoreHead, find_peak
+from .head import Boxes, BoxHead, Peak, ScoreHead, Surroundings, find_peak
 from .prompt import ImpulsePrompt, sample
 
 
@@ -70,6 +71,13 @@ class CrossViewLocator(nn.Module):
         features, routing = self.encoder(image, View.SATELLITE, gsd)
         return TileFeatures(features.match, features.context, self.fusion.prepare(features.context)), routing
 
+    def surroundings(self, image: Tensor, gsd: Tensor) -> Surroundings:
+        """(B, 3, H, W) RGB in 0..1 of a tile, (B,) metres per pixel -> what its boxes see at half the resolution."""
+        half = F.avg_pool2d(image, 2, ceil_mode=True)
+        below, beside = (-side % STRIDE for side in half.shape[-2:])
+        half = F.pad(half, (0, beside, 0, below), mode="replicate")
+        return Surroundings(self.encoder(half, View.SATELLITE, gsd * 2)[0].context)
+
     def answer(
         self,
         frame: Features,
@@ -79,6 +87,7 @@ class CrossViewLocator(nn.Module):
         moved: Tensor | None = None,
         void: Tensor | None = None,
         lean: Tensor | None = None,
+        surroundings: Surroundings | None = None,
     ) -> Answer:
         """Locate clicks.
 
@@ -91,6 +100,7 @@ class CrossViewLocator(nn.Module):
                 while the prompt is read at the click itself.
             void: (B, h, w) bool, tile cells without imagery, never an answer.
             lean: (B, N, 2) what a metre of height does to a click, see `consensus.spread_raised`; None: nothing.
+            surroundings: the tile at half the resolution, for the boxes.
         """
         prompts = self.prompt(frame.match, frame.context, clicks)
         prior = self.prior(votes, clicks if moved is None else moved, lean, (tile.match.shape[2], tile.match.shape[3]))
@@ -98,7 +108,7 @@ class CrossViewLocator(nn.Module):
         if void is not None:
             heat = heat.masked_fill(void[:, None], -1e4)
         peak = find_peak(heat)
-        _, boxes = self.box_head(tile.context, prompts, peak.place)
+        _, boxes = self.box_head(tile.context, prompts, peak.place, surroundings)
         score = self.score(prompts, tile, votes, prior[:, :, 1], peak, boxes)
         return Answer(heat, peak, boxes, score, prompts)
 

@@ -82,8 +82,9 @@ def test_objects_that_look_alike_are_driven_apart(small_config: NetConfig) -> No
 def test_objects_that_nobody_clicked_teach_their_extent(small_config: NetConfig) -> None:
     torch.manual_seed(0)
     objective = Objective(CrossViewLocator(small_config), LossWeights())
-    tile, _ = objective.model.encode_tile(torch.rand(1, 3, 128, 128), torch.tensor([0.3]))
+    image, gsd = torch.rand(1, 3, 128, 128), torch.tensor([0.3])
+    (tile, _), around = objective.model.encode_tile(image, gsd), objective.model.surroundings(image, gsd)
     batch = {"boxes": torch.full((1, 2, 4), math.nan), "extents": torch.tensor([[[8.0, 8, 40, 24], [math.nan] * 4]])}
     prompts = torch.nn.functional.normalize(torch.randn(1, 2, 16), dim=-1)
-    box, quality, iou = objective._boxes(batch, tile, prompts, torch.rand(1, 2, 2) * 16)
+    box, quality, iou = objective._boxes(batch, tile, around, prompts, torch.rand(1, 2, 2) * 16)
     assert len(iou) == 1 and box > 0 and quality > 0

@@ -30,6 +30,15 @@ def test_windows_across_blocks_join_without_seams(flight: Flight, localizer: Loc
     assert window.origin == (40, 40)
 
 
+def test_two_places_in_turn_are_put_together_once(flight: Flight, localizer: Localizer) -> None:
+    cache = FeatureCache(localizer.model, flight.store, 64 << 20)
+    fine, coarse = Grid.of(flight.store, 0.32), Grid.of(flight.store, 0.64)
+    first, second = cache.window(fine, 0, 0, 40, 40), cache.window(coarse, 0, 0, 20, 20)
+    assert cache.window(fine, 0, 0, 40, 40) is first and cache.window(coarse, 0, 0, 20, 20) is second
+    cache.window(fine, 0, 0, 41, 41)
+    assert len(cache._windows) == 2  # memory stays bounded
+
+
 def test_windows_are_clipped_to_the_tile(flight: Flight, localizer: Localizer) -> None:
     cache = FeatureCache(localizer.model, flight.store, 64 << 20)
     grid = Grid.of(flight.store, 0.32)

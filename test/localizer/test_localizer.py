@@ -13,6 +13,7 @@ from cvgeo_ros.errors import ClickError, ImageError, MapError, WeightsError
 from cvgeo_ros.geo import distance, open_store
 from cvgeo_ros.localizer import Localizer, Prior, Target
 from cvgeo_ros.localizer.placement import Placer
+from cvgeo_ros.net.prompt import sample
 
 from .conftest import EAST, GSD, NORTH, SIZE, Flight, texture, write_map
 
@@ -46,6 +47,23 @@ def test_wrong_heading_and_height_are_mended_by_the_alignment(flight: Flight, lo
     wrong = replace(prior, yaw=prior.yaw + np.radians(8), height=prior.height * 1.07, pitch=None)
     answer = localizer.locate(frame, [[60.0, 60.0], [900.0, 480.0], [480.0, 270.0]], flight.camera, wrong)
     assert np.median(errors(flight, answer.targets, to_frame)) < 6.0
+
+
+def test_surroundings_lie_where_the_window_does(flight: Flight, localizer: Localizer) -> None:
+    frame, prior, _ = flight.shoot((690, 300), 60.0)
+    placer = localizer._placer
+    assert placer is not None
+    with torch.inference_mode():
+        placed = placer.place(frame, np.zeros((0, 2)), flight.camera, prior, {})
+        grid = placer.grid(2.0)
+        whole = placer.cache.window(grid, 0, 0, *grid.cells).features.context
+        assert placed.surroundings is not None
+        cells = np.array([[3.0, 4.0], [21.5, 17.5]])
+        seen = placed.surroundings.read(torch.tensor(cells[None], dtype=torch.float32))
+        pixels = placed.grid.to_tile(cells + placed.window.origin)
+        truth = sample(whole, torch.tensor(grid.from_tile(pixels)[None], dtype=torch.float32))
+    assert max(placed.window.origin) > 0
+    torch.testing.assert_close(seen, truth, rtol=0, atol=1e-4)
 
 
 def test_without_a_position_the_whole_tile_is_searched(flight: Flight, localizer: Localizer) -> None:

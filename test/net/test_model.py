@@ -6,6 +6,7 @@ import torch
 from cvgeo_ros.learn.losses import LossWeights, Objective, cell_centres
 from cvgeo_ros.net import CONFIGS, CrossViewLocator, View, consensus
 from cvgeo_ros.net.encoder import Encoder
+from cvgeo_ros.net.head import Surroundings
 from cvgeo_ros.net.model import Answer
 from cvgeo_ros.net.prompt import sample
 from cvgeo_ros.net.weights import find_weights, load_weights
@@ -183,6 +184,42 @@ def test_box_is_read_from_the_tile_at_the_place_found(small: CrossViewLocator) -
         assert torch.equal(corners, small.box_head(far, prompts, places)[look].corners())
         assert not torch.allclose(corners, small.box_head(near, prompts, places)[look].corners())
         assert torch.equal(corners, small.box_head(beside, prompts, places)[look].corners()) is not moves
+
+
+@torch.inference_mode()
+def test_box_sees_the_surroundings_of_the_place_found(small: CrossViewLocator) -> None:
+    torch.manual_seed(0)
+    prompts, places = torch.nn.functional.normalize(torch.randn(1, 1, 16), dim=-1), torch.tensor([[[5.0, 7.0]]])
+    context, around = torch.randn(1, 16, 12, 12), torch.randn(1, 16, 20, 20)
+    alone = small.box_head(context, prompts, places)
+    shift = (8.0, 9.0)  # the place is cell (10.5, 12.5) of the surroundings: the middle of column 10, row 12
+    for look in (0, 1):  # fresh weights take no notice
+        assert torch.equal(
+            alone[look].corners(), small.box_head(context, prompts, places, Surroundings(around, shift))[look].corners()
+        )
+    torch.nn.init.normal_(small.box_head.around.weight)
+    torch.nn.init.normal_(small.box_head.look_around.weight)
+    before = small.box_head(context, prompts, places, Surroundings(around, shift))
+    there, beside, far = around.clone(), around.clone(), around.clone()
+    there[..., 12, 10] += 1
+    beside[..., 12, 12:14] += 1  # beyond the first box, within its surroundings
+    far[..., 0, 0] += 1
+    for look, sees in ((0, False), (1, True)):
+        corners = before[look].corners()
+        boxes = (small.box_head(context, prompts, places, Surroundings(part, shift)) for part in (there, beside, far))
+        same = [torch.equal(corners, box[look].corners()) for box in boxes]
+        assert same == [False, not sees, True]
+
+
+def test_surroundings_show_the_tile_at_half_the_resolution(small: CrossViewLocator) -> None:
+    image = scene()[..., :152, :136]  # half of it is no multiple of the stride
+    with torch.inference_mode():
+        around = small.surroundings(image, GSD)
+        half = torch.nn.functional.avg_pool2d(image, 2)
+        padded = torch.nn.functional.pad(half, (0, 4, 0, 4), mode="replicate")
+        expected = small.encode_tile(padded, GSD * 2)[0].context
+    assert around.context.shape[-2:] == (10, 9)
+    torch.testing.assert_close(around.context, expected)
 
 
 @torch.inference_mode()
