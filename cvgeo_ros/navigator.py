@@ -87,7 +87,7 @@ class Navigator:
             As `Localizer.locate`.
         """
         try:
-            localization = self.localizer.locate(frame, clicks, camera, self._completed(stamp, prior))
+            localization = self.localizer.locate(frame, clicks, camera, self._completed(stamp, prior), True)
         except MapError:
             self._filter.miss(stamp)
             raise

@@ -90,18 +90,23 @@ class Oracle:
         self.tile = tile
 
     def locate(
-        self, frame: NDArray[np.uint8], clicks: Any, camera: PinholeCamera | None = None, prior: Prior | None = None
+        self,
+        frame: NDArray[np.uint8],
+        clicks: Any,
+        camera: PinholeCamera | None = None,
+        prior: Prior | None = None,
+        ground: bool = False,
     ) -> Localization:
         self.priors.append(prior or Prior())
         index = int(frame[0, 0, 0])
         if index == 254:
             raise MapError("the view lies outside the map")
-        ground = None if index == BLANK else self._ground(index)
+        matches = None if index == BLANK or not ground else self._ground(index)
         targets = []
         for u, v in np.asarray(clicks).reshape(-1, 2).tolist():
             latitude, longitude = self.flight.place(index)
             targets.append(Target((u, v), 0.9, (u - 10, v - 5, u + 10, v + 5), latitude, longitude, 1.5, (0, 0, 1, 1)))
-        return Localization(tuple(targets), "oracle", (0, 0, 100, 100), {"frame": 0.001}, ground)
+        return Localization(tuple(targets), "oracle", (0, 0, 100, 100), {"frame": 0.001}, matches)
 
     def _ground(self, index: int) -> GroundMatches:
         u, v = np.meshgrid(np.linspace(5.0, SIZE[0] - 5.0, 12), np.linspace(5.0, SIZE[1] - 5.0, 9))

@@ -236,7 +236,14 @@ class Formula:
         finally:
             self.preparing = False
 
-    def locate(self, frame: np.ndarray, clicks: np.ndarray, camera: Any = None, prior: Prior | None = None) -> Any:
+    def locate(
+        self,
+        frame: np.ndarray,
+        clicks: np.ndarray,
+        camera: Any = None,
+        prior: Prior | None = None,
+        ground: bool = False,
+    ) -> Any:
         self.gate.wait(TIMEOUT)
         if self.tile is None:
             raise MapError("no map loaded")
@@ -253,7 +260,8 @@ class Formula:
             bounds = self.tile.transform.bounds(u - 10, v - 5, u + 10, v + 5)
             targets.append(Target((u, v), 0.9, (u - 10, v - 5, u + 10, v + 5), latitude, longitude, 1.5, bounds))
         window = (0.0, 0.0, float(self.tile.width), float(self.tile.height))
-        return Localization(tuple(targets), self.tile.tile_id, window, {"frame": 0.001}, self._ground(width, height))
+        matches = self._ground(width, height) if ground else None
+        return Localization(tuple(targets), self.tile.tile_id, window, {"frame": 0.001}, matches)
 
     def _ground(self, width: int, height: int) -> GroundMatches | None:
         if self.place is None:

@@ -34,19 +34,19 @@ class Sky:
         self.east, self.lean, self.score, self.blind, self.off_map = 0.0, 6.0, 0.95, False, False
         self._rng = np.random.default_rng(0)
 
-    def locate(self, frame: Any, clicks: Any, camera: Any, prior: Prior) -> Any:
+    def locate(self, frame: Any, clicks: Any, camera: Any, prior: Prior, ground: bool = False) -> Any:
         self.asked.append(prior)
         if self.off_map:
             raise MapError("the search window lies outside the map")
-        if self.blind:
+        if self.blind or not ground:
             return SimpleNamespace(ground=None)
         u, v = np.meshgrid(np.arange(24, 960, 48.0), np.arange(18, 540, 36.0))
         pixels = np.stack([u, v], -1).reshape(-1, 2)
         attitude = Attitude(YAW, -math.pi / 2 + math.radians(self.lean))
-        ground = frame_to_ground(CAMERA, attitude, HEIGHT, pixels) + np.array([self.east, 0.0])
-        ground += self._rng.normal(0, 1.0, ground.shape)
-        weights = np.full(len(ground), 0.6)
-        return SimpleNamespace(ground=GroundMatches(pixels, ground, ORIGIN, weights, 1.0, self.score))
+        places = frame_to_ground(CAMERA, attitude, HEIGHT, pixels) + np.array([self.east, 0.0])
+        places += self._rng.normal(0, 1.0, places.shape)
+        weights = np.full(len(places), 0.6)
+        return SimpleNamespace(ground=GroundMatches(pixels, places, ORIGIN, weights, 1.0, self.score))
 
 
 class Flight:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ClickError, ImageError, MapError, WeightsError
-from ..geo import PinholeCamera, TileStore
+from ..geo import GroundMatches, PinholeCamera, TileStore
 from ..net import STRIDE, CrossViewLocator
 from ..net.weights import find_weights, load_weights
 from .features import FeatureCache
@@ -101,6 +101,7 @@ class Localizer:
         clicks: ArrayLike,
         camera: PinholeCamera | None = None,
         prior: Prior = Prior(),  # noqa: B008  frozen
+        ground: bool = False,
     ) -> Localization:
         """Locate clicked objects.
 
@@ -110,6 +111,7 @@ class Localizer:
             camera: intrinsics, scaled where they are of another size; without them a horizontal field of view of 66
                 degrees is assumed.
             prior: what is known of the camera. Unknown heading or height is searched for.
+            ground: give the matches with the ground, too; their score takes a dozen clicks of its own.
 
         Raises:
             ImageError: not an RGB image.
@@ -129,20 +131,25 @@ class Localizer:
         placement = placer.place(frame, points, camera, prior, timings)
         with stage(timings, "head"):
             targets = self._answer(placer.tile, placement, points)
-        with stage(timings, "ground"):
-            prompts = automatic_clicks(placement.rectified, camera.width, camera.height)
-            scores = [target.score for target in self._answer(placer.tile, placement, prompts)]
-            ground = ground_matches(placer.tile, placement, float(np.median(scores)) if scores else 0.0)
+        matches = self._matches(placer.tile, placement, camera, timings) if ground else None
         x, y = placement.window.origin
         h, w = placement.window.void.shape[-2:]
         corners = placement.grid.to_tile(np.array([[x, y], [x + w, y + h]], np.float64))
         (u0, v0), (u1, v1) = np.minimum(corners, [placer.tile.width, placer.tile.height]).tolist()
-        return Localization(targets, placer.tile.tile_id, (u0, v0, u1, v1), timings, ground)
+        return Localization(targets, placer.tile.tile_id, (u0, v0, u1, v1), timings, matches)
 
     def _require_placer(self) -> Placer:
         if self._placer is None:
             raise MapError("no map is loaded; call set_tile first (the parameter `map`, or the service load_map)")
         return self._placer
+
+    def _matches(
+        self, tile: TileStore, placement: Placement, camera: PinholeCamera, timings: dict[str, float]
+    ) -> GroundMatches | None:
+        with stage(timings, "ground"):
+            prompts = automatic_clicks(placement.rectified, camera.width, camera.height)
+            scores = [target.score for target in self._answer(tile, placement, prompts)]
+            return ground_matches(tile, placement, float(np.median(scores)) if scores else 0.0)
 
     def _answer(self, tile: TileStore, placement: Placement, clicks: NDArray[np.float64]) -> tuple[Target, ...]:
         if not len(clicks):

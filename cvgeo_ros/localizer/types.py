@@ -62,8 +62,8 @@ class Localization:
         tile_id: of the tile.
         window: (u0, v0, u1, v1) tile pixels that were searched.
         timings: seconds by stage: rectify, frame, tile, consensus, head, ground.
-        ground: where places of the frame lie on the ground, whether or not there were clicks; None where frame and map
-            have too little in common to fit anything.
+        ground: where places of the frame lie on the ground, whether or not there were clicks; None where that was not
+            asked for, or frame and map have too little in common to fit anything.
     """
 
     targets: tuple[Target, ...]
