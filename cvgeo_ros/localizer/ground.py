@@ -1,17 +1,18 @@
 """From a placement to ground matches, and how far it can be trusted without anybody clicking."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..geo import GroundMatches, TileStore, geodetic_to_enu, project
-from ..net import STRIDE
+from ..net import STRIDE, consensus
 from .placement import Placement
 from .rectify import Rectified
 
 PROMPTS = (4, 3)
 """Columns and rows of the clicks that the network is asked for by itself."""
-TOLERANCE = 1.0
-"""Cells by which a match may miss the fit before it loses half of its say."""
+MATCHES = 2600
+"""Cells of a frame that are matched with the ground, about: all of a frame of usual height and field of view."""
 
 
 def automatic_clicks(rectified: Rectified, width: int, height: int) -> NDArray[np.float64]:
@@ -30,15 +31,23 @@ def automatic_clicks(rectified: Rectified, width: int, height: int) -> NDArray[n
 
 
 def ground_matches(tile: TileStore, placement: Placement, score: float) -> GroundMatches | None:
-    """The matches that the placement was fitted to, frame pixels and metres; None where there is no fit."""
+    """Where the frame's cells lie on the ground; None where the placement has no fit.
+
+    These are more than the matches that were fitted: what is known of the camera is weighed against all of them.
+    """
     fit = placement.alignment
     if fit is None:
         return None
-    pixels = project(placement.rectified.to_frame, fit.source.double().cpu().numpy() * STRIDE)
-    cells = fit.matched.double().cpu().numpy() + np.asarray(placement.window.origin)
+    query, reference = placement.features.match[0], placement.window.features.match[0]
+    mask = torch.from_numpy(placement.rectified.mask()).to(query.device)
+    translation = torch.from_numpy(placement.translation).to(query.device)
+    found = consensus.match(query, mask, reference, translation, most=MATCHES)
+    if found is None:
+        return None
+    pixels = project(placement.rectified.to_frame, found.cells.double().cpu().numpy() * STRIDE)
+    cells = found.places.double().cpu().numpy() + np.asarray(placement.window.origin)
     places = tile.transform.pixel_to_geodetic(placement.grid.to_tile(cells))
     origin = (float(places[:, 0].mean()), float(places[:, 1].mean()))
-    say = 1.0 / (1.0 + (fit.deviation.double().cpu().numpy() / TOLERANCE) ** 2)
-    weights = np.sqrt(fit.trust.double().cpu().numpy().clip(0.0, 1.0) * say)
+    weights = found.trust.double().cpu().numpy().clip(0.0, 1.0)
     std = fit.residual / np.sqrt(2.0) * STRIDE * placement.rectified.gsd
     return GroundMatches(pixels, geodetic_to_enu(places, origin), origin, weights, float(std), score)

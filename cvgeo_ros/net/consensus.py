@@ -152,19 +152,75 @@ class Alignment(NamedTuple):
         support: mean similarity of the matches that agree, weighted by trust, zero for those that do not.
         inliers: share of the frame's cells whose match agrees with the fit.
         residual: root mean square residual of the agreeing matches, cells.
-        source, matched: (M, 2) the matches: frame cells, and tile cells.
-        trust: (M,) 0..1, how distinct each match is.
-        deviation: (M,) distances of the matches from the fit, cells.
     """
 
     matrix: Tensor
     support: float
     inliers: float
     residual: float
-    source: Tensor
-    matched: Tensor
+
+
+class Matches(NamedTuple):
+    """Cells of a frame and their likes on the tile.
+
+    Attributes:
+        cells: (M, 2) centres in the frame, cells (x, y).
+        places: (M, 2) where they are on the tile, to a fraction of a cell.
+        similarity: (M,) of the best match.
+        trust: (M,) 0..1, how distinct it is.
+    """
+
+    cells: Tensor
+    places: Tensor
+    similarity: Tensor
     trust: Tensor
-    deviation: Tensor
+
+
+def match(
+    query: Tensor,
+    mask: Tensor,
+    reference: Tensor,
+    translation: Tensor,
+    reach: int = 6,
+    sharpness: float = 20.0,
+    most: int = MATCHES,
+) -> Matches | None:
+    """Look for each cell of a frame within `reach` cells of where a translation puts it.
+
+    Args:
+        query, mask, reference, translation, reach, sharpness: as for `align`.
+        most: cells that are looked for, about; of more every second, third ... row and column is.
+
+    Returns:
+        The matches, or None when too few cells fall on the tile, or the tile shows nothing there.
+    """
+    height, width = reference.shape[-2:]
+    where = (mask > 0.5).nonzero()
+    if where.shape[0] < 16:
+        return None
+    step = math.ceil(math.sqrt(where.shape[0] / most))
+    where = where[(where % step == 0).all(1)]
+    cells = where.flip(1).float() + 0.5
+    shift = (translation + 0.5).floor().long()
+    offsets = torch.stack(
+        torch.meshgrid(*(torch.arange(-reach, reach + 1, device=query.device),) * 2, indexing="xy"), -1
+    ).reshape(-1, 2)
+    places = (where.flip(1) + shift)[:, None] + offsets
+    inside = (places >= 0).all(-1) & (places[..., 0] < width) & (places[..., 1] < height)
+    keep = inside.float().mean(1) > 0.5
+    if int(keep.sum()) < 16:
+        return None
+    cells, places, inside, where = cells[keep], places[keep], inside[keep], where[keep]
+    similarity = _around(query[:, ::step, ::step], reference, shift, step, reach)
+    row, column = (where // step).unbind(1)
+    similarity = similarity[row, column].flatten(1).masked_fill(~inside, -1.0)
+    best, peak = similarity.max(1)
+    # Sub-cell: the mean over the peak's neighbourhood only, so that a second candidate far away does not pull.
+    near = ((places - places.gather(1, peak[:, None, None].expand(-1, 1, 2))).abs().amax(-1) <= 1) & inside
+    weight = (similarity * sharpness).masked_fill(~near, -torch.inf).softmax(1)
+    matched = (weight[..., None] * (places + 0.5)).sum(1)
+    trust = (similarity * sharpness).softmax(1).amax(1) * best.clamp(min=0)
+    return Matches(cells, matched, best, trust) if bool(trust.any()) else None
 
 
 def align(
@@ -187,35 +243,11 @@ def align(
     Returns:
         The alignment, or None when too few cells fall on the tile.
     """
-    height, width = reference.shape[-2:]
-    where = (mask > 0.5).nonzero()
-    if where.shape[0] < 16:
-        return None
     # A thousand matches fit eight parameters as well as four thousand, in a quarter of the time.
-    step = math.ceil(math.sqrt(where.shape[0] / MATCHES))
-    where = where[(where % step == 0).all(1)]
-    cells = where.flip(1).float() + 0.5
-    shift = (translation + 0.5).floor().long()
-    offsets = torch.stack(
-        torch.meshgrid(*(torch.arange(-reach, reach + 1, device=query.device),) * 2, indexing="xy"), -1
-    ).reshape(-1, 2)
-    places = (where.flip(1) + shift)[:, None] + offsets
-    inside = (places >= 0).all(-1) & (places[..., 0] < width) & (places[..., 1] < height)
-    keep = inside.float().mean(1) > 0.5
-    if int(keep.sum()) < 16:
+    found = match(query, mask, reference, translation, reach, sharpness)
+    if found is None:
         return None
-    cells, places, inside, where = cells[keep], places[keep], inside[keep], where[keep]
-    similarity = _around(query[:, ::step, ::step], reference, shift, step, reach)
-    row, column = (where // step).unbind(1)
-    similarity = similarity[row, column].flatten(1).masked_fill(~inside, -1.0)
-    best, peak = similarity.max(1)
-    # Sub-cell: the mean over the peak's neighbourhood only, so that a second candidate far away does not pull.
-    near = ((places - places.gather(1, peak[:, None, None].expand(-1, 1, 2))).abs().amax(-1) <= 1) & inside
-    weight = (similarity * sharpness).masked_fill(~near, -torch.inf).softmax(1)
-    matched = (weight[..., None] * (places + 0.5)).sum(1)
-    trust = (similarity * sharpness).softmax(1).amax(1) * best.clamp(min=0)
-    if not bool(trust.any()):  # the tile shows nothing there
-        return None
+    cells, matched, best, trust = found
     matrix, residual = _fit(cells, matched, trust, translation)
     depth = cells @ matrix[2, :2] + matrix[2, 2]
     agree = residual < 1.5
@@ -226,10 +258,6 @@ def align(
         support=float((best * trust * agree).sum() / trust.sum().clamp(min=1e-6)),
         inliers=float(agree.float().mean()),
         residual=float(residual[agree].square().mean().sqrt()),
-        source=cells,
-        matched=matched,
-        trust=trust,
-        deviation=residual,
     )
 
 

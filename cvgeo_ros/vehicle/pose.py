@@ -21,8 +21,8 @@ from cvgeo_ros.vehicle.types import VehicleFix
 
 FEWEST = 12
 """Matches below which there is no pose."""
-INDEPENDENT = 0.08
-"""Share of the matches that count as independent: neighbours see the same roof and the same stretch of map."""
+PATCH = 150.0
+"""Square metres of ground whose matches count as one: neighbours see the same roof and the same stretch of map."""
 LEVELLEST = 0.05
 """Sine of the least angle below the horizon at which a match counts."""
 LEAN = 0.1
@@ -62,7 +62,7 @@ def estimate_pose(stamp: int, matches: GroundMatches, camera: PinholeCamera, kno
 
     A robust least squares fit to level ground is the start; then position, height, yaw, tilt, the map's lean, the
     matches' deviation and the share of them on the ground are found together, see `relief`. The covariance is the
-    inverse Hessian there, with the matches counted as `INDEPENDENT` says.
+    inverse Hessian there, with the matches of each `PATCH` counted as one.
 
     Args:
         stamp: of the frame, ns.
@@ -86,6 +86,9 @@ def estimate_pose(stamp: int, matches: GroundMatches, camera: PinholeCamera, kno
     start = _similarity(rays, ground, weights)
     if start is None:
         return None
+    flat = np.ascontiguousarray(start[2] * rays[:, :2] / -rays[:, 2:], np.float32)
+    area = cv2.contourArea(cv2.convexHull(flat))
+    weights = weights * min(area / PATCH / len(weights), 1.0)
     mean = np.array([0.0, 0.0, 0.0, 0.0, *known.tilt, 0.0, 0.0, math.log(MATCH_STD[0]), GROUND_ODDS[0]])
     tightness = 1.0 / np.array(
         [np.inf, np.inf, np.inf, np.inf, *known.tilt_std, LEAN, LEAN, MATCH_STD[1], GROUND_ODDS[1]]
@@ -121,7 +124,7 @@ class _Posterior:
     Attributes:
         rays: (M, 3) unit rays in the untilted heading frame.
         ground: (M, 2) where the map shows what they see.
-        weights: (M,) trust.
+        weights: (M,) how many independent matches each one counts for.
         mean, tightness: of the Gaussian priors, the latter 1 / sigma, 0 where there is none.
     """
 
@@ -138,18 +141,19 @@ class _Posterior:
 
     def level(self, start: NDArray[np.float64]) -> NDArray[np.float64]:
         """p by robust (Cauchy) least squares, as if all lay on the ground."""
-        scale = np.sqrt(self.weights * INDEPENDENT)[:, None] / MATCH_STD[0]
+        scale = np.sqrt(self.weights)[:, None] / MATCH_STD[0]
 
         def residuals(q: NDArray[np.float64]) -> NDArray[np.float64]:
             misses = (q[:2] + q[2] * slopes_of(self.rays, q[3], q[4:6]) - self.ground) * scale
             return np.concatenate([misses.ravel(), (q - self.mean[:6])[2:] * self.tightness[2:6]])
 
+        bend = 4.0 * np.concatenate([np.repeat(self.weights, 2), np.ones(4)])  # 2 sigma of a match
+
         def loss(z: NDArray[np.float64]) -> NDArray[np.float64]:
-            bend = 4.0 * INDEPENDENT * np.ones_like(z)  # 2 sigma of a match
-            bend[-4:] = np.inf  # priors count in full
-            with np.errstate(invalid="ignore"):
-                value = np.where(np.isinf(bend), z, bend * np.log1p(z / bend))
-            return np.stack([value, 1.0 / (1.0 + z / bend), -1.0 / (bend * (1.0 + z / bend) ** 2)])
+            strain = 1.0 + z / bend
+            value = np.stack([bend * np.log(strain), 1.0 / strain, -1.0 / (bend * strain**2)])
+            value[:, -4:] = [z[-4:], np.ones(4), np.zeros(4)]  # priors count in full
+            return value
 
         solution = least_squares(residuals, start, loss=loss, x_scale=self.scales[:6], max_nfev=30)
         return np.concatenate([solution.x, self.mean[6:]])
@@ -178,9 +182,7 @@ class _Posterior:
         """Negative logarithm at p, and its gradient by p / scales."""
         height, yaw, tilt, lean = p[2], p[3], p[4:6], p[6:8]
         slopes = slopes_of(self.rays, yaw, tilt)
-        found = unlikelihood(
-            p[:2] + height * slopes - self.ground, slopes - lean, self.weights * INDEPENDENT, math.exp(p[8]), p[9]
-        )
+        found = unlikelihood(p[:2] + height * slopes - self.ground, slopes - lean, self.weights, math.exp(p[8]), p[9])
         by_slopes = height * found.misses + found.slopes
         gradient = np.empty(10)
         gradient[:2] = found.misses.sum(0)

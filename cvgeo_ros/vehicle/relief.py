@@ -54,18 +54,18 @@ def unlikelihood(
     share = 1.0 / (1.0 + np.exp(-ground))
     above = np.exp(-HEIGHTS[1:] / MEAN_HEIGHT)
     prior = np.concatenate([[share], (1.0 - share) * above / above.sum()])
-    left = misses[:, None] - HEIGHTS[:, None] * slopes[:, None]  # (M, K, 2)
-    density = (1.0 - STRAY) / (2.0 * np.pi * std**2) * np.exp(-0.5 * np.einsum("mkc,mkc->mk", left, left) / std**2)
+    # Squared misses of each match (M) at each height (K), multiplied out.
+    along, steep = (misses * slopes).sum(1)[:, None], (slopes * slopes).sum(1)[:, None]
+    squares = (misses * misses).sum(1)[:, None] - 2.0 * along * HEIGHTS + steep * HEIGHTS**2
+    density = (1.0 - STRAY) / (2.0 * np.pi * std**2) * np.exp(-0.5 * squares / std**2)
     total = density @ prior + STRAY / FIELD
     belief = density * prior * (weights / total)[:, None]  # (M, K), times the weight
-    pull = np.einsum("mk,mkc->mc", belief, left) / std**2
-    raised = -np.einsum("mk,k,mkc->mc", belief, HEIGHTS, left) / std**2
-    squares = np.einsum("mk,mkc,mkc->", belief, left, left) / std**2
+    say, height, height2 = (belief @ np.stack([np.ones_like(HEIGHTS), HEIGHTS, HEIGHTS**2], 1)).T[:, :, None] / std**2
     on_ground = belief[:, 0].sum()
     return Likelihood(
         float(-(weights * np.log(total)).sum()),
-        pull,
-        raised,
-        float(2.0 * belief.sum() - squares),
+        say * misses - height * slopes,
+        height2 * slopes - height * misses,
+        float(2.0 * belief.sum() - (belief * squares).sum() / std**2),
         float(-(on_ground * (1.0 - share) - (belief.sum() - on_ground) * share)),
     )

@@ -116,6 +116,21 @@ def test_alignment_recovers_turn_scale_and_tilt(turn: float, scale: float, tilt:
     assert fit.inliers > 0.8 and fit.support > 0.5
 
 
+def test_all_cells_are_matched_or_every_second_and_what_is_distinct_is_trusted() -> None:
+    tile = field(24, 60, 60, seed=3)[0]
+    frame, translation = tile[:, 12:40, 15:43].clone(), torch.tensor([15.0, 12.0])
+    frame[:, :8, :8] = field(24, 8, 8, seed=7)[0]  # a part of the place has changed
+    found = consensus.match(frame, torch.ones(28, 28), tile, translation, most=1000)
+    fewer = consensus.match(frame, torch.ones(28, 28), tile, translation, most=250)
+    assert found is not None and fewer is not None
+    assert len(found.cells) == 28 * 28 and len(fewer.cells) == 14 * 14
+    misses = (found.places - found.cells - translation).norm(dim=1)
+    changed = (found.cells < 8).all(1)
+    assert misses[~changed].max() < 0.5
+    assert found.trust[~changed].median() > 2 * found.trust[changed].median()
+    assert consensus.match(frame, torch.ones(28, 28), tile, torch.tensor([100.0, 0.0])) is None
+
+
 def test_alignment_with_another_place_has_less_support() -> None:
     tile, frame = field(24, 60, 60, seed=3)[0], field(24, 28, 28, seed=4)[0]
     here = consensus.align(tile[:, 12:40, 15:43], torch.ones(28, 28), tile, torch.tensor([15.0, 12.0]))
