@@ -45,7 +45,7 @@ class Sky:
         pixels = np.stack([u, v], -1).reshape(-1, 2)
         attitude = Attitude(YAW, -math.pi / 2 + math.radians(self.lean))
         places = frame_to_ground(CAMERA, attitude, HEIGHT, pixels) + np.array([self.east, 0.0])
-        places += self._rng.normal(0, 1.0, places.shape)
+        places += self._rng.normal(0, self.noise, places.shape)
         weights = np.full(len(places), 0.6)
         return SimpleNamespace(ground=GroundMatches(pixels, places, ORIGIN, weights, 1.0, self.score))
 

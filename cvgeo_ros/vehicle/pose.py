@@ -21,7 +21,7 @@ from cvgeo_ros.vehicle.types import VehicleFix
 
 FEWEST = 12
 """Matches below which there is no pose."""
-PATCH = 150.0
+PATCH = 250.0
 """Square metres of ground whose matches count as one: neighbours see the same roof and the same stretch of map."""
 LEVELLEST = 0.05
 """Sine of the least angle below the horizon at which a match counts."""
