@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares, minimize
 
 from cvgeo_ros.geo import Attitude, GroundMatches, PinholeCamera, enu_to_geodetic
 from cvgeo_ros.vehicle.relief import unlikelihood
@@ -155,12 +154,16 @@ class _Posterior:
             value[:, -4:] = [z[-4:], np.ones(4), np.zeros(4)]  # priors count in full
             return value
 
+        from scipy.optimize import least_squares  # half a second that a node need not wait for at its start
+
         solution = least_squares(residuals, start, loss=loss, x_scale=self.scales[:6], max_nfev=30)
         return np.concatenate([solution.x, self.mean[6:]])
 
     def solve(self, start: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """p where the posterior peaks and its covariance (10, 10), None where it has no peak with a height above 0."""
         scales = self.scales
+        from scipy.optimize import minimize
+
         result = minimize(
             lambda y: self._value(start + y * scales),
             np.zeros(len(start)),
