@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-LASTING = 0.85
+LASTING = 0.7
 """Share of a fix's variance that the next fix shares."""
 MEMORY = 12.0
 """Seconds after which two fixes have 1 / e of that in common: about as long as a place stays in view."""

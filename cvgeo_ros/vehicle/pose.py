@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvgeo_ros.geo import Attitude, GroundMatches, PinholeCamera, enu_to_geodetic
-from cvgeo_ros.vehicle.relief import unlikelihood
+from cvgeo_ros.vehicle.relief import agreement, unlikelihood
 from cvgeo_ros.vehicle.types import VehicleFix
 
 FEWEST = 12
 """Matches below which there is no pose."""
-PATCH = 250.0
+PATCH = 200.0
 """Square metres of ground whose matches count as one: neighbours see the same roof and the same stretch of map."""
+DISAGREE, AGREE = 0.25, 0.5
+"""Shares of agreeing matches below which a fix is not believed at all, and above which it is believed like the frame."""
 LEVELLEST = 0.05
 """Sine of the least angle below the horizon at which a match counts."""
 LEAN = 0.1
@@ -102,6 +104,9 @@ def estimate_pose(stamp: int, matches: GroundMatches, camera: PinholeCamera, kno
     if found is None:
         return None
     p, covariance = found
+    slopes = slopes_of(rays, p[3], p[4:6])
+    agreeing = agreement(p[:2] + p[2] * slopes - ground, slopes - p[6:8], weights)
+    believed = min(max((agreeing - DISAGREE) / (AGREE - DISAGREE), 0.0), 1.0)
     latitude, longitude = enu_to_geodetic(p[:2], matches.origin).tolist()
     return VehicleFix(
         stamp,
@@ -110,7 +115,7 @@ def estimate_pose(stamp: int, matches: GroundMatches, camera: PinholeCamera, kno
         float(p[2]),
         math.remainder(p[3], 2 * math.pi),
         covariance[np.ix_([0, 1, 3], [0, 1, 3])],
-        matches.score,
+        matches.score * believed,
         (float(p[4]), float(p[5])),
         covariance[4:6, 4:6],
     )

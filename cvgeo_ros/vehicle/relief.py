@@ -21,6 +21,10 @@ FIELD = 900.0
 """Square metres in which a stray match may lie."""
 
 
+AGREEMENT = 3.0
+"""Metres within which a match agrees with a pose, at the height that suits it best."""
+
+
 class Likelihood(NamedTuple):
     """Negative log likelihood of all matches and its gradients.
 
@@ -69,3 +73,13 @@ def unlikelihood(
         float(2.0 * belief.sum() - (belief * squares).sum() / std**2),
         float(-(on_ground * (1.0 - share) - (belief.sum() - on_ground) * share)),
     )
+
+
+def agreement(misses: NDArray[np.float64], slopes: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Share of the matches, by weight, that agree with a pose; arguments as for `unlikelihood`.
+
+    Frames that show nothing, or another place, are matched with the map all the same: here and there, so that hardly
+    more agree than would by chance.
+    """
+    nearest = np.linalg.norm(misses[:, None] - HEIGHTS[:, None] * slopes[:, None], axis=2).min(1)
+    return float(weights @ (nearest < AGREEMENT) / weights.sum())

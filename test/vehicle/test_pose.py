@@ -107,6 +107,19 @@ def test_no_pose_from_too_few_or_useless_matches(shoot: Shoot) -> None:
     assert estimate_pose(0, matches, CAMERA, level) is None, "a camera that looks up sees no ground"
 
 
+def test_matches_that_hardly_agree_are_no_fix(shoot: Shoot) -> None:
+    """As those of a frame that shows nothing, or another place, however sure the network is."""
+    matches = shoot(Attitude(0.0))
+    rng = np.random.default_rng(2)
+    anywhere = matches.ground + rng.uniform(-14.0, 14.0, matches.ground.shape)
+    nonsense = GroundMatches(matches.pixels, anywhere, ORIGIN, matches.weights, 5.0, 0.99)
+    fix = estimate_pose(0, nonsense, CAMERA, Known(yaw=0.0, height=110.0))
+    assert fix is None or fix.score < 0.3
+    half = shoot(Attitude(0.0), stray=0.4)
+    fix = estimate_pose(0, half, CAMERA, Known(yaw=0.0, height=110.0))
+    assert fix is not None and fix.score == 0.9
+
+
 def test_gradients_of_the_likelihood_are_exact() -> None:
     rng = np.random.default_rng(3)
     misses, slopes, weights = rng.normal(0, 3, (9, 2)), rng.normal(0, 0.4, (9, 2)), rng.uniform(0.1, 1, 9)
