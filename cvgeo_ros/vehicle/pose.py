@@ -23,7 +23,7 @@ FEWEST = 12
 PATCH = 200.0
 """Square metres of ground whose matches count as one: neighbours see the same roof and the same stretch of map."""
 DISAGREE, AGREE = 0.25, 0.5
-"""Shares of agreeing matches below which a fix is not believed at all, and above which it is believed like the frame."""
+"""Shares of agreeing matches up to which a fix is not believed at all, and from which it is as much as the frame."""
 LEVELLEST = 0.05
 """Sine of the least angle below the horizon at which a match counts."""
 LEAN = 0.1
