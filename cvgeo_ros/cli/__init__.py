@@ -20,6 +20,7 @@ from cvgeo_ros.cli.map import maps
 from cvgeo_ros.cli.replay import replay
 from cvgeo_ros.cli.scenes import scenes
 from cvgeo_ros.cli.train import train
+from cvgeo_ros.cli.vehicle import vehicle
 from cvgeo_ros.errors import CvgeoError
 
 __all__ = ["app"]
@@ -51,6 +52,7 @@ app.command(
 )(locate)
 app.command(epilog="Example: [bold]cvgeo evaluate scenes/demo --protocol wide --json[/]")(evaluate)
 app.command(epilog="Example: [bold]cvgeo replay flight.mcap --map map.tif --regress expected.json[/]")(replay)
+app.command(epilog="Example: [bold]cvgeo vehicle flight --known-until 5 --blank 20:50[/]")(vehicle)
 app.command(epilog="Example: [bold]cvgeo train --rendered worlds --steps 6000 --out out/nano[/]")(train)
 app.command(epilog="Example: [bold]cvgeo ablate --rendered worlds --benchmark bench/v1 --out out/ablation[/]")(ablate)
 bench.command(epilog="Example: [bold]cvgeo bench startup --rounds 5[/]")(startup)

@@ -5,7 +5,8 @@ from cvgeo_ros.cli import app
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "locate", "evaluate", "train", "bench latency", "bench ratios", "scenes pack", "scenes demo"]
+    "command",
+    ["demo", "locate", "evaluate", "train", "bench latency", "bench ratios", "scenes pack", "scenes demo", "vehicle"],
 )
 def test_help_shows_an_example(runner: CliRunner, command: str) -> None:
     result = runner.invoke(app, [*command.split(), "--help"])
