@@ -10,10 +10,13 @@ from .errors import MapError
 from .geo import PinholeCamera, distance
 from .localizer import Localization, Localizer, Prior
 from .localizer.localizer import DEFAULT_HFOV
-from .vehicle import Estimate, FilterConfig, Known, Mounting, VehicleFilter, VehicleFix, estimate_pose
+from .vehicle import Estimate, FilterConfig, Known, Mounting, VehicleFilter, VehicleFix, estimate_pose, leaning
 
 YAW_KNOWN = math.radians(10.0)
 """1 sigma of the track's heading, below which it is searched along."""
+
+LEAN_KNOWN = math.radians(4.0)
+"""1 sigma of the lean, below which frames are laid on the ground with it."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,12 @@ class Navigator:
             prior = replace(prior, yaw=estimate.yaw)
         if prior.height is None and estimate.latitude is not None and self._height is not None:
             prior = replace(prior, height=self._height)
+        if prior.yaw is not None:
+            # A frame that is laid on the ground as it was taken looks more like the map.
+            tilt, deviation = self._lean(prior).known(stamp)
+            if deviation < LEAN_KNOWN:
+                seen = leaning(prior.yaw, prior.pitch, prior.roll, tilt)
+                prior = replace(prior, yaw=seen.yaw, pitch=seen.pitch, roll=seen.roll)
         return prior
 
     def _lean(self, prior: Prior) -> Mounting:

@@ -149,6 +149,17 @@ def test_the_lean_is_learned_and_narrows_the_position() -> None:
     assert last.fix.covariance[0, 0] < 0.7 * first.fix.covariance[0, 0]
 
 
+def test_frames_are_laid_on_the_ground_with_the_lean_once_it_is_known() -> None:
+    flight = Flight()
+    flight.step(told=True)
+    assert flight.sky.asked[0].pitch is None, "nothing is known of it yet"
+    for _ in range(20):
+        flight.step(seconds=4.0)
+    asked = flight.sky.asked[-1]
+    assert asked.pitch == pytest.approx(-math.pi / 2 + math.radians(6.0), abs=math.radians(1.5))
+    assert asked.yaw == pytest.approx(YAW, abs=0.3)
+
+
 def test_heading_and_height_that_fall_silent_are_taken_from_the_track() -> None:
     flight = Flight()
     flight.step(told=True)
@@ -157,7 +168,10 @@ def test_heading_and_height_that_fall_silent_are_taken_from_the_track() -> None:
     latitude, longitude = enu_to_geodetic([SPEED * (flight.seconds + 0.5), 0.0], ORIGIN).tolist()
     flight.navigator.process(flight.stamp + 500_000_000, FRAME, [], CAMERA, Prior(latitude, longitude))
     asked = flight.sky.asked[-1]
-    assert asked.yaw == pytest.approx(YAW, abs=0.05) and asked.height == pytest.approx(HEIGHT, rel=0.05)
+    assert asked.yaw is not None and asked.pitch is not None and asked.roll is not None
+    top = Attitude(asked.yaw, asked.pitch, asked.roll).rotation[1]  # what is up in the image, but for its sign
+    assert math.atan2(-top[1], -top[0]) == pytest.approx(YAW, abs=0.05)
+    assert asked.height == pytest.approx(HEIGHT, rel=0.05)
 
 
 def test_leaving_the_map_is_a_miss_and_told() -> None:

@@ -2,7 +2,17 @@
 
 from cvgeo_ros.vehicle.filter import FilterConfig, VehicleFilter
 from cvgeo_ros.vehicle.mounting import Mounting
-from cvgeo_ros.vehicle.pose import Known, estimate_pose
+from cvgeo_ros.vehicle.pose import Known, estimate_pose, leaning
 from cvgeo_ros.vehicle.types import Estimate, State, VehicleFix
 
-__all__ = ["Estimate", "FilterConfig", "Known", "Mounting", "State", "VehicleFilter", "VehicleFix", "estimate_pose"]
+__all__ = [
+    "Estimate",
+    "FilterConfig",
+    "Known",
+    "Mounting",
+    "State",
+    "VehicleFilter",
+    "VehicleFix",
+    "estimate_pose",
+    "leaning",
+]

@@ -37,6 +37,10 @@ class Mounting:
         """1 sigma of the lean in a frame of which nothing else is known."""
         return _pair(np.sqrt(self._fresh + self._wander))
 
+    def known(self, stamp: int) -> tuple[tuple[float, float], float]:
+        """Mean of the lean at a moment, and its 1 sigma along the axis where it is larger."""
+        return _pair(self._mean), math.sqrt(float(self._aged(stamp).max()) + self._wander)
+
     def expected(self, own: VehicleFix) -> tuple[tuple[float, float], tuple[float, float]]:
         """Mean and 1 sigma of the lean in a frame, by those before it; `own`: its fix by `std` alone."""
         mean, variance = self._merged(own, 1.0, 0.0)
@@ -55,8 +59,7 @@ class Mounting:
             weighed: how far it counts, 0..1, in whether there was a jump.
             taught: how far it counts in what the lean is.
         """
-        elapsed = 0.0 if self._stamp is None else max((own.stamp - self._stamp) / SECOND, 0.0)
-        known = np.minimum(self._variance + DRIFT**2 * elapsed, self._fresh)
+        known = self._aged(own.stamp)
         z, noise = self._alone(own)
         means, variances, likelihoods = [], [], []
         jumps = JUMPS * weighed
@@ -71,6 +74,11 @@ class Mounting:
         share = np.array(likelihoods) / sum(likelihoods) if sum(likelihoods) > 0.0 else np.array([0.0, 1.0])
         mean = share @ np.array(means)
         return mean, share @ (np.array(variances) + (np.array(means) - mean) ** 2)
+
+    def _aged(self, stamp: int) -> Pair:
+        """Variance at a moment."""
+        elapsed = 0.0 if self._stamp is None else max((stamp - self._stamp) / SECOND, 0.0)
+        return np.minimum(self._variance + DRIFT**2 * elapsed, self._fresh)
 
     def _alone(self, own: VehicleFix) -> tuple[Pair, Pair]:
         """What the frame says without its prior: the constant lean and its variance, with what the vehicle adds."""

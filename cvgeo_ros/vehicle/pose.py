@@ -205,11 +205,26 @@ class _Posterior:
         return found.value + 0.5 * float(strain @ strain), (gradient + strain * self.tightness) * self.scales
 
 
-def slopes_of(rays: NDArray[np.float64], yaw: float, tilt: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Metres east and north (M, 2) per metre of descent along rays (M, 3) of the untilted heading frame."""
+def leaning(yaw: float, pitch: float | None, roll: float | None, tilt: tuple[float, float]) -> Attitude:
+    """Attitude of a camera mounted as pitch and roll say (None: straight down) that leans by `tilt`."""
+    mount = Attitude(0.0, -math.pi / 2 if pitch is None else pitch, roll or 0.0).rotation
+    right, _, ahead = mount @ _turned(yaw, np.asarray(tilt)).T
+    heading = math.atan2(ahead[1], ahead[0])
+    level = np.array([math.sin(heading), -math.cos(heading), 0.0])
+    rolled = math.atan2(float(right @ np.cross(ahead, level)), float(right @ level))
+    return Attitude(heading, math.asin(min(max(float(ahead[2]), -1.0), 1.0)), rolled)
+
+
+def _turned(yaw: float, tilt: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, 3) from the untilted heading frame to ENU."""
     lean, _ = cv2.Rodrigues(np.array([-tilt[1], -tilt[0], 0.0]))
     turn, _ = cv2.Rodrigues(np.array([0.0, 0.0, yaw]))
-    world = rays @ (turn @ lean).T
+    return np.asarray(turn @ lean)
+
+
+def slopes_of(rays: NDArray[np.float64], yaw: float, tilt: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Metres east and north (M, 2) per metre of descent along rays (M, 3) of the untilted heading frame."""
+    world = rays @ _turned(yaw, tilt).T
     return world[:, :2] / np.maximum(-world[:, 2:], LEVELLEST / 2)
 
 

@@ -42,6 +42,8 @@ def test_many_frames_tell_what_one_cannot() -> None:
     assert np.degrees(mean) == pytest.approx([9.0, -2.0], abs=1.5)
     assert math.degrees(std[0]) < 2.0
     assert std[0] > WANDER, "the vehicle's own attitude stays unknown"
+    tilt, deviation = learned().known(round(12e9))
+    assert tilt == pytest.approx(mean, abs=math.radians(0.5)) and deviation == pytest.approx(max(std), rel=0.1)
 
 
 def test_a_frame_that_does_not_fit_is_doubted_and_one_more_that_agrees_starts_anew() -> None:

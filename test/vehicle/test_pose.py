@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cvgeo_ros.geo import Attitude, GroundMatches, geodetic_to_enu
-from cvgeo_ros.vehicle import Known, VehicleFix, estimate_pose
+from cvgeo_ros.vehicle import Known, VehicleFix, estimate_pose, leaning
 from cvgeo_ros.vehicle.relief import unlikelihood
 
 from .conftest import CAMERA, ORIGIN, Shoot
@@ -58,6 +58,19 @@ def test_pitch_that_is_given_is_where_the_tilt_counts_from(shoot: Shoot) -> None
     assert np.linalg.norm(position(fix) - [12.0, -7.0]) < 1.5
     assert fix.tilt == pytest.approx((0.0, 0.0), abs=0.01)
     assert fix.yaw == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("pitch, roll", [(None, None), (math.radians(-60.0), 0.1)])
+def test_a_leaning_camera_sees_what_its_attitude_says(shoot: Shoot, pitch: float | None, roll: float | None) -> None:
+    attitude = leaning(0.8, pitch, roll, (0.09, -0.05))
+    known = Known(yaw=0.8, height=110.0, pitch=pitch, roll=roll)
+    fix = estimate_pose(0, shoot(attitude, noise=0.1, stray=0.0), CAMERA, known)
+    assert fix is not None
+    assert fix.tilt == pytest.approx((0.09, -0.05), abs=0.01) and fix.yaw == pytest.approx(0.8, abs=0.01)
+    straight = leaning(0.8, pitch, roll, (0.0, 0.0)).rotation
+    np.testing.assert_allclose(
+        straight, Attitude(0.8, DOWN if pitch is None else pitch, roll or 0.0).rotation, atol=1e-9
+    )
 
 
 def test_a_town_on_one_side_is_no_tilt(shoot: Shoot, monkeypatch: pytest.MonkeyPatch) -> None:
