@@ -32,12 +32,14 @@ NEEDS = {
 """The nodes that an output depends on."""
 
 
-def grows(counts: Callable[[], dict[str, int]], names: set[str], check: Callable[[], None], by: int = 5) -> None:
+def grows(counts: Callable[[], dict[str, int]], names: set[str], processes: Processes, by: int = 5) -> None:
     """Wait until each of these nodes has put out some more."""
     before, deadline = counts(), time.monotonic() + 60.0
-    while any(counts()[OUTPUTS[name]] < before[OUTPUTS[name]] + by for name in names):
-        check()
-        assert time.monotonic() < deadline, f"no more of {names}: {before}, then {counts()}"
+    while silent := {name for name in names if counts()[OUTPUTS[name]] < before[OUTPUTS[name]] + by}:
+        processes.check()
+        if time.monotonic() > deadline:
+            logs = {name: processes.log(name).read_text()[-2000:] for name in silent}
+            pytest.fail(f"no more of {silent}: {before}, then {counts()}; they say {logs}")
         time.sleep(0.05)
 
 
@@ -45,6 +47,10 @@ def grows(counts: Callable[[], dict[str, int]], names: set[str], check: Callable
 def test_each_node_killed_in_turn_and_back(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Clicks that nobody hears are given up after half of it.
     monkeypatch.setattr(clicker, "PATIENCE", 4.0)
+    # The nodes are under test: over shared memory, Fast DDS 2.14 itself may leave a process that follows a killed one
+    # without data (eProsima/Fast-DDS issues 5053, 5469).
+    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
+    monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
     torch.manual_seed(0)
     weights = tmp_path / "fresh.safetensors"
     save_weights(CrossViewLocator(replace(NANO, query_size=128)), weights)
@@ -62,14 +68,14 @@ def test_each_node_killed_in_turn_and_back(scene: Scene, tmp_path: Path, monkeyp
             processes.start(name, values)
         Operator(node, processes.check).wait_for_localizer()
         watch = Clicker(node, clicked)
-        grows(watch.counts, set(parameters), processes.check)
+        grows(watch.counts, set(parameters), processes)
         for victim in parameters:
             others = {name: processes.pid(name) for name in parameters if name != victim}
             processes.kill(victim)
             # What does not depend on the victim goes on meanwhile.
-            grows(watch.counts, {name for name in others if victim not in NEEDS[name]}, processes.check)
+            grows(watch.counts, {name for name in others if victim not in NEEDS[name]}, processes)
             processes.start(victim, parameters[victim])
-            grows(watch.counts, set(parameters), processes.check)
+            grows(watch.counts, set(parameters), processes)
             assert {name: processes.pid(name) for name in others} == others
         assert watch.counts()["unasked"] == 0
         for name in parameters:
