@@ -15,8 +15,6 @@ from cvgeo_ros.bags.types import typestore
 from cvgeo_ros.geo.camera import PinholeCamera
 
 NANOSECONDS = 1_000_000_000
-UNKNOWN_VARIANCE = 1e6
-"""What a covariance says of a quantity nobody measured: 1 km, or any rotation at all (m^2, rad^2)."""
 
 
 def make(kind: str, **fields: Any) -> Any:
@@ -94,7 +92,7 @@ def geo_pose_stamped(stamp: int, frame_id: str, pose: Any) -> Any:
 
 
 def geo_pose_with_covariance(stamp: int, frame_id: str, pose: Any, covariance: ArrayLike) -> Any:
-    """geographic_msgs/GeoPoseWithCovarianceStamped; covariance (6, 6) of E, N, U (m) and rotations about them (rad)."""
+    """geographic_msgs/GeoPoseWithCovarianceStamped; covariance (36,) of latitude, longitude, altitude, rotations."""
     return make(
         "geographic_msgs/msg/GeoPoseWithCovarianceStamped",
         header=header(stamp, frame_id),
@@ -107,7 +105,7 @@ def geo_pose_with_covariance(stamp: int, frame_id: str, pose: Any, covariance: A
 
 
 def fix(stamp: int, frame_id: str, latitude: float, longitude: float, covariance: ArrayLike | None = None) -> Any:
-    """sensor_msgs/NavSatFix with a fix; covariance (3, 3) ENU m^2, None: unknown."""
+    """sensor_msgs/NavSatFix with a fix; covariance of east, north, up (m^2), 9 values; None: unknown."""
     kind = typestore().types["sensor_msgs/msg/NavSatFix"]
     status = typestore().types["sensor_msgs/msg/NavSatStatus"]
     return make(

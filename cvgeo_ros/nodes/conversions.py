@@ -27,6 +27,11 @@ from std_msgs.msg import Header
 
 from cvgeo_ros.geo.store import TileStore
 from cvgeo_ros.msg import GeoTarget, TargetClick, TargetClickArray, TileInfo
+from cvgeo_ros.telemetry.covariances import (
+    target_fix_covariance,
+    target_pose_covariance,
+    vehicle_fix_covariance,
+)
 from cvgeo_ros.telemetry.messages import NANOSECONDS as NANOSECONDS
 from cvgeo_ros.telemetry.messages import Clicks as Clicks
 from cvgeo_ros.telemetry.messages import camera_from_info as camera_from_info
@@ -38,9 +43,6 @@ from cvgeo_ros.telemetry.messages import to_nanoseconds as to_nanoseconds
 if TYPE_CHECKING:  # the localizer brings torch, which camera and visualizer do without
     from cvgeo_ros.localizer import Target
     from cvgeo_ros.vehicle import Estimate
-
-UNKNOWN_VARIANCE = 1e6
-"""What a covariance says of a quantity nobody measured: 1 km, or any rotation at all (m^2, rad^2)."""
 
 
 def to_time(nanoseconds: int) -> Time:
@@ -86,22 +88,21 @@ def to_geopose_stamped(target: GeoTarget, header: Header) -> GeoPoseStamped:
 
 
 def to_geopose_with_covariance(target: GeoTarget, header: Header) -> GeoPoseWithCovarianceStamped:
-    """Return a target as GeoPoseWithCovarianceStamped: altitude and rotation have UNKNOWN_VARIANCE."""
-    variances = [target.position_std**2] * 2 + [UNKNOWN_VARIANCE] * 4
-    pose = GeoPoseWithCovariance(pose=to_geopose(target), covariance=np.diag(variances).ravel())
+    """Return a target as GeoPoseWithCovarianceStamped: altitude and rotation are not known."""
+    covariance = target_pose_covariance(target.position_std)
+    pose = GeoPoseWithCovariance(pose=to_geopose(target), covariance=covariance)
     return GeoPoseWithCovarianceStamped(header=header, pose=pose)
 
 
 def to_fix(target: GeoTarget, header: Header) -> NavSatFix:
     """Return a target as NavSatFix, for viewers that know no GeoPose."""
-    variance = target.position_std**2
     return NavSatFix(
         header=header,
         status=NavSatStatus(status=NavSatStatus.STATUS_FIX, service=0),
         latitude=target.position.latitude,
         longitude=target.position.longitude,
         altitude=target.position.altitude,
-        position_covariance=np.diag([variance, variance, UNKNOWN_VARIANCE]).ravel(),
+        position_covariance=target_fix_covariance(target.position_std),
         position_covariance_type=NavSatFix.COVARIANCE_TYPE_DIAGONAL_KNOWN,
     )
 
@@ -114,26 +115,15 @@ def to_vehicle_geopose(estimate: "Estimate", mounting: float) -> GeoPose:
     return GeoPose(position=position, orientation=Quaternion(z=math.sin(half), w=math.cos(half)))
 
 
-def to_vehicle_covariance(estimate: "Estimate") -> NDArray[np.float64]:
-    """Return the covariance (36,) of GeoPoseWithCovariance; what the track does not know has UNKNOWN_VARIANCE."""
-    covariance = np.diag([UNKNOWN_VARIANCE] * 6)
-    order = [1, 0, 5]  # of east, north and yaw in the message
-    symmetric = (estimate.covariance + estimate.covariance.T) / 2.0
-    covariance[np.ix_(order, order)] = symmetric
-    return covariance.ravel()
-
-
 def to_vehicle_fix(estimate: "Estimate", header: Header) -> NavSatFix:
     """Return the vehicle as NavSatFix, for those who know no GeoPose; covariance in ENU."""
-    covariance = np.diag([UNKNOWN_VARIANCE] * 3)
-    covariance[:2, :2] = (estimate.covariance[:2, :2] + estimate.covariance[:2, :2].T) / 2.0
     return NavSatFix(
         header=header,
         status=NavSatStatus(status=NavSatStatus.STATUS_FIX, service=0),
         latitude=estimate.latitude,
         longitude=estimate.longitude,
         altitude=math.nan,
-        position_covariance=covariance.ravel(),
+        position_covariance=vehicle_fix_covariance(estimate.covariance),
         position_covariance_type=NavSatFix.COVARIANCE_TYPE_KNOWN,
     )
 

@@ -7,8 +7,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geographic_msgs.msg import GeoPoseWithCovarianceStamped
 
 from cvgeo_ros.autopilot.estimate import GateConfig, VehicleEstimate
-from cvgeo_ros.nodes.conversions import UNKNOWN_VARIANCE
 from cvgeo_ros.nodes.parameters import Parameters, Spec
+from cvgeo_ros.telemetry.covariances import UNKNOWN_VARIANCE
 from cvgeo_ros.telemetry.messages import pose_from_geopose, to_nanoseconds
 
 TOPIC = "vehicle_geopose_cov"

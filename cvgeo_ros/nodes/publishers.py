@@ -8,15 +8,13 @@ from std_msgs.msg import Header
 
 from cvgeo_ros.msg import GeoTargetArray, TileInfo
 from cvgeo_ros.nodes import conversions
+from cvgeo_ros.telemetry.covariances import EARTH
 
 RESULTS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 """QoS of results and clicks."""
 
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """QoS of what a late subscriber must still get."""
-
-EARTH = "earth"
-"""Frame (REP-105) of geographic positions."""
 
 
 class TargetPublishers:

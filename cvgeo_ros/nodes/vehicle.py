@@ -21,7 +21,8 @@ from cvgeo_ros.nodes.engine import Answer, Engine
 from cvgeo_ros.nodes.frames import Frame
 from cvgeo_ros.nodes.parameters import Parameters
 from cvgeo_ros.nodes.priors import Priors
-from cvgeo_ros.nodes.publishers import EARTH, RESULTS
+from cvgeo_ros.nodes.publishers import RESULTS
+from cvgeo_ros.telemetry.covariances import EARTH, vehicle_pose_covariance
 from cvgeo_ros.telemetry.messages import NANOSECONDS
 from cvgeo_ros.vehicle import Estimate, State
 
@@ -192,7 +193,7 @@ class Vehicle:
         header = Header(stamp=conversions.to_time(estimate.stamp), frame_id=EARTH)
         mounting = math.radians(self._parameters.number("camera_yaw"))
         pose = conversions.to_vehicle_geopose(estimate, mounting)
-        covariance = conversions.to_vehicle_covariance(estimate)
+        covariance = vehicle_pose_covariance(estimate.covariance)
         self._geopose.publish(GeoPoseStamped(header=header, pose=pose))
         with_covariance = GeoPoseWithCovariance(pose=pose, covariance=covariance)
         self._geopose_cov.publish(GeoPoseWithCovarianceStamped(header=header, pose=with_covariance))

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cvgeo_ros.errors import CvgeoError, ImageError
-from cvgeo_ros.localizer import Localization
+from cvgeo_ros.geo.camera import PinholeCamera
+from cvgeo_ros.localizer import Localization, Prior
 from cvgeo_ros.navigator import Navigator, Step
 from cvgeo_ros.replay.settings import Settings
 from cvgeo_ros.telemetry.images import to_rgb
@@ -120,9 +122,7 @@ class Player:
         try:
             rgb = to_rgb(frame.message)
             seconds["conversion"] = time.perf_counter() - started
-            camera = self._priors.camera_of(frame.stamp, rgb.shape[1], rgb.shape[0])
-            prior = self._priors.pair(frame.stamp, frame.received, self._settings.priors)
-            step = self._navigator.process(frame.stamp, rgb, np.zeros((0, 2)), camera, prior)
+            step = self._navigator.process(frame.stamp, rgb, np.zeros((0, 2)), *self._told(frame, rgb))
         except CvgeoError as refusal:
             error = str(refusal)
         if step is not None and step.localization is not None:
@@ -137,14 +137,17 @@ class Player:
             clicks = clicks_from(message)
             frame = self._find(clicks.stamp)
             rgb = to_rgb(frame.message)
-            camera = self._priors.camera_of(frame.stamp, rgb.shape[1], rgb.shape[0])
-            prior = self._priors.pair(frame.stamp, frame.received, self._settings.priors)
-            found = self._navigator.locate(frame.stamp, rgb, clicks.points, camera, prior)
+            found = self._navigator.locate(frame.stamp, rgb, clicks.points, *self._told(frame, rgb))
         except CvgeoError as refusal:
             error = str(refusal)
         stamp = 0 if frame is None else frame.stamp
         frame_id = "" if frame is None else frame.message.header.frame_id
         return Answered(stamp, frame_id, received, clicks, found, error, time.perf_counter() - started)
+
+    def _told(self, frame: _Frame, rgb: NDArray[np.uint8]) -> tuple[PinholeCamera | None, Prior]:
+        """What the messages received before tell of a frame."""
+        camera = self._priors.camera_of(frame.stamp, rgb.shape[1], rgb.shape[0])
+        return camera, self._priors.pair(frame.stamp, frame.received, self._settings.priors)
 
     def _keep(self, frame: _Frame) -> None:
         self._frames.append(frame)

@@ -9,9 +9,14 @@ from cvgeo_ros.bags import messages
 from cvgeo_ros.bags.writer import BagWriter
 from cvgeo_ros.localizer import Localization, Target
 from cvgeo_ros.replay.player import Answered, Followed
+from cvgeo_ros.telemetry.covariances import (
+    EARTH,
+    target_fix_covariance,
+    target_pose_covariance,
+    vehicle_fix_covariance,
+    vehicle_pose_covariance,
+)
 from cvgeo_ros.vehicle import Estimate
-
-EARTH = "earth"
 
 
 class Results:
@@ -32,11 +37,12 @@ class Results:
             yaw = math.remainder(estimate.yaw + self._mounting, 2.0 * math.pi)
             pose = messages.geo_pose(estimate.latitude, estimate.longitude, messages.yaw_quaternion(yaw))
             stamp, place = item.stamp, (estimate.latitude, estimate.longitude)
-            symmetric = (estimate.covariance + estimate.covariance.T) / 2.0
             self._send("vehicle_geopose", messages.geo_pose_stamped(stamp, EARTH, pose), item.received)
-            covariance = messages.geo_pose_with_covariance(stamp, EARTH, pose, _of_pose(symmetric))
-            self._send("vehicle_geopose_cov", covariance, item.received)
-            self._send("vehicle_fix", messages.fix(stamp, EARTH, *place, _of_fix(symmetric)), item.received)
+            covariance = vehicle_pose_covariance(estimate.covariance)
+            message = messages.geo_pose_with_covariance(stamp, EARTH, pose, covariance)
+            self._send("vehicle_geopose_cov", message, item.received)
+            spread = vehicle_fix_covariance(estimate.covariance)
+            self._send("vehicle_fix", messages.fix(stamp, EARTH, *place, spread), item.received)
         self._send_diagnostics(item, estimate)
 
     def answered(self, item: Answered) -> None:
@@ -54,13 +60,13 @@ class Results:
         )
         self._send("targets", answer, item.received)
         for _, target in located:
-            place, variance = (target.latitude, target.longitude), target.position_std**2
+            place = (target.latitude, target.longitude)
             pose = messages.geo_pose(*place, (0.0, 0.0, 0.0, 1.0))
             self._send("target_geopose", messages.geo_pose_stamped(item.stamp, EARTH, pose), item.received)
-            covariance = np.diag([variance] * 2 + [messages.UNKNOWN_VARIANCE] * 4)
+            covariance = target_pose_covariance(target.position_std)
             message = messages.geo_pose_with_covariance(item.stamp, EARTH, pose, covariance)
             self._send("target_geopose_cov", message, item.received)
-            spread = np.diag([variance, variance, messages.UNKNOWN_VARIANCE])
+            spread = target_fix_covariance(target.position_std)
             self._send("target_fix", messages.fix(item.stamp, EARTH, *place, spread), item.received)
 
     def _send(self, topic: str, message: Any, time: int) -> None:
@@ -95,18 +101,3 @@ def _target(target: Target, name: str) -> Any:
         bounds=messages.make("geographic_msgs/msg/BoundingBox", **corners),
         position_std=float(target.position_std),
     )
-
-
-def _of_pose(covariance: np.ndarray) -> np.ndarray:
-    """Of GeoPoseWithCovariance: latitude, longitude, altitude, rotations about east, north and up."""
-    result = np.diag([messages.UNKNOWN_VARIANCE] * 6)
-    order = [1, 0, 5]  # of east, north and yaw
-    result[np.ix_(order, order)] = covariance
-    return result
-
-
-def _of_fix(covariance: np.ndarray) -> np.ndarray:
-    """Of NavSatFix: east, north, up."""
-    result = np.diag([messages.UNKNOWN_VARIANCE] * 3)
-    result[:2, :2] = covariance[:2, :2]
-    return result

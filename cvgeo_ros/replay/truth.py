@@ -5,7 +5,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
-from cvgeo_ros.telemetry.messages import NANOSECONDS, position_from_fix, to_nanoseconds
+from cvgeo_ros.telemetry.messages import NANOSECONDS, position_from_fix, to_nanoseconds, yaw_of
 
 LONGEST_GAP = 1.0
 """Seconds between two truths, between which a place is interpolated."""
@@ -69,7 +69,4 @@ def _place(message: Any) -> Place | None:
     pose = message.pose.pose if hasattr(message.pose, "pose") else message.pose
     if not (math.isfinite(pose.position.latitude) and math.isfinite(pose.position.longitude)):
         return None
-    q = pose.orientation
-    # Of the whole rotation, where the nose points over ground.
-    yaw = math.atan2(2.0 * (q.w * q.z + q.x * q.y), 1.0 - 2.0 * (q.y * q.y + q.z * q.z))
-    return Place(pose.position.latitude, pose.position.longitude, yaw)
+    return Place(pose.position.latitude, pose.position.longitude, yaw_of(pose.orientation))

@@ -87,7 +87,12 @@ def pose_from_geopose(
         return position, None
     if (q.x, q.y, q.z, q.w, covariance[35]) == (0.0, 0.0, 0.0, 1.0, 0.0):
         return position, None
-    return position, math.atan2(2.0 * (q.w * q.z + q.x * q.y), 1.0 - 2.0 * (q.y * q.y + q.z * q.z))
+    return position, yaw_of(q)
+
+
+def yaw_of(q: Any) -> float:
+    """Return where the nose points over ground, rad ENU, of a vehicle's whole rotation (geometry_msgs/Quaternion)."""
+    return math.atan2(2.0 * (q.w * q.z + q.x * q.y), 1.0 - 2.0 * (q.y * q.y + q.z * q.z))
 
 
 def camera_from_info(message: Any, width: int, height: int) -> PinholeCamera | None:

@@ -17,6 +17,7 @@ from cvgeo_ros.localizer import Target
 from cvgeo_ros.msg import TargetClick, TargetClickArray
 from cvgeo_ros.nodes import conversions
 from cvgeo_ros.nodes.calibration import info_from_file, info_from_hfov
+from cvgeo_ros.telemetry.covariances import UNKNOWN_VARIANCE
 
 TARGET = Target((10.0, 20.0), 0.75, (1.0, 2.0, 3.0, 4.0), 24.25, 120.5, 2.0, (24.0, 120.0, 24.5, 121.0))
 
@@ -41,11 +42,11 @@ def test_covariances_tell_what_is_unknown() -> None:
     message, header = conversions.to_target(TARGET, "0"), Header(frame_id="earth")
     pose = conversions.to_geopose_with_covariance(message, header)
     covariance = np.reshape(pose.pose.covariance, (6, 6))
-    assert np.diag(covariance).tolist() == [4.0, 4.0] + [conversions.UNKNOWN_VARIANCE] * 4
+    assert np.diag(covariance).tolist() == [4.0, 4.0] + [UNKNOWN_VARIANCE] * 4
     assert np.count_nonzero(covariance) == 6
     assert math.isnan(pose.pose.pose.position.altitude)
     fix = conversions.to_fix(message, header)
-    assert np.diag(np.reshape(fix.position_covariance, (3, 3))).tolist() == [4.0, 4.0, conversions.UNKNOWN_VARIANCE]
+    assert np.diag(np.reshape(fix.position_covariance, (3, 3))).tolist() == [4.0, 4.0, UNKNOWN_VARIANCE]
     assert fix.position_covariance_type == NavSatFix.COVARIANCE_TYPE_DIAGONAL_KNOWN
     assert math.isnan(fix.altitude)
 
@@ -94,7 +95,7 @@ def test_heading_counts_only_where_the_covariance_knows_it() -> None:
     orientation.w, orientation.z = math.cos(0.6), math.sin(0.6)
     _, yaw = conversions.pose_from_geopose(message)
     assert yaw == pytest.approx(1.2)
-    message.pose.covariance[35] = conversions.UNKNOWN_VARIANCE
+    message.pose.covariance[35] = UNKNOWN_VARIANCE
     assert conversions.pose_from_geopose(message)[1] is None
     assert conversions.pose_from_geopose(GeoPoseWithCovarianceStamped())[1] is None
 

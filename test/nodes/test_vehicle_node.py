@@ -23,6 +23,7 @@ from cvgeo_ros.navigator import NavigatorConfig
 from cvgeo_ros.nodes import conversions, vehicle_parameters
 from cvgeo_ros.nodes.conversions import to_nanoseconds
 from cvgeo_ros.srv import LoadMap
+from cvgeo_ros.telemetry.covariances import UNKNOWN_VARIANCE
 
 pytestmark = pytest.mark.ros
 
@@ -127,7 +128,7 @@ def test_covariances_are_valid_and_in_the_order_of_each_message(fly: Callable[..
     np.testing.assert_allclose(east_north_yaw, estimate.covariance, rtol=1e-9)
     np.testing.assert_allclose(enu[:2, :2], estimate.covariance[:2, :2], rtol=1e-9)
     # What a flat map does not tell: height, roll and pitch.
-    assert matrix[2, 2] == matrix[3, 3] == matrix[4, 4] == enu[2, 2] == conversions.UNKNOWN_VARIANCE
+    assert matrix[2, 2] == matrix[3, 3] == matrix[4, 4] == enu[2, 2] == UNKNOWN_VARIANCE
     assert fix.latitude == pose.pose.pose.position.latitude and math.isnan(fix.altitude)
 
 

@@ -16,6 +16,7 @@ from cvgeo_ros.bags.writer import BagWriter
 from cvgeo_ros.errors import BagError
 from cvgeo_ros.replay.run import Replay, replay
 from cvgeo_ros.replay.settings import Settings, settings_from
+from cvgeo_ros.telemetry.covariances import vehicle_pose_covariance
 
 
 def play(flight: Flight, tmp_path: Path, map_path: Path, oracle: Oracle | None = None, **options: Any) -> Replay:
@@ -150,7 +151,7 @@ def test_messages_are_those_of_the_node(tmp_path: Path, map_path: Path) -> None:
         GeoPoseStamped(header=header, pose=conversions.to_vehicle_geopose(estimate, mounting)),
     )
     with_covariance = deserialize_message(given["vehicle_geopose_cov"][-1], GeoPoseWithCovarianceStamped)
-    assert with_covariance.pose.covariance.tolist() == conversions.to_vehicle_covariance(estimate).tolist()
+    assert with_covariance.pose.covariance.tolist() == vehicle_pose_covariance(estimate.covariance).tolist()
     same(given["vehicle_fix"][-1], conversions.to_vehicle_fix(estimate, header))
     target = conversions.to_target(answer.localization.targets[0], "roof-2")
     array = deserialize_message(given["targets"][-1], GeoTargetArray)
