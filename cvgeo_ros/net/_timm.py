@@ -1,4 +1,4 @@
-"""The one place that imports timm, of which Swin alone is used.
+"""The one place that imports timm: Swin alone for the localizer, all of it where a place model asks for another tower.
 
 timm's packages import all of its models, torchvision, and with that torch's compiler: at every start of a robot, and
 twice as long as torch itself takes. So the packages are entered without running their `__init__`, and what Swin can do
@@ -72,8 +72,10 @@ def _import_swin() -> type:
     return _import_whole()
 
 
-def _import_whole() -> type:
-    """The compiled operators of torchvision are absent where a CPU-only torch is paired with the build from PyPI; its
+def import_timm() -> ModuleType:
+    """All of timm.
+
+    The compiled operators of torchvision are absent where a CPU-only torch is paired with the build from PyPI; its
     import then stops at a missing operator schema. timm uses neither operator, so declaring their schemas is enough.
     """
     try:
@@ -83,9 +85,11 @@ def _import_whole() -> type:
         _LIBRARIES.append(library)
         for schema in _SCHEMAS:
             library.define(schema)
-    from timm.models.swin_transformer import SwinTransformer
+    return importlib.import_module("timm")
 
-    return SwinTransformer
+
+def _import_whole() -> type:
+    return importlib.import_module(f"{import_timm().__name__}.models.swin_transformer").SwinTransformer
 
 
 _LIBRARIES: list[torch.library.Library] = []
