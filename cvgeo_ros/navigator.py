@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import MapError
-from .geo import PinholeCamera, distance
+from .geo import PinholeCamera, PositionPrior, distance
 from .localizer import Localization, Localizer, Prior
 from .localizer.localizer import DEFAULT_HFOV
 from .vehicle import Estimate, FilterConfig, Known, Mounting, VehicleFilter, VehicleFix, estimate_pose, leaning
@@ -77,6 +77,7 @@ class Navigator:
         clicks: ArrayLike,
         camera: PinholeCamera | None = None,
         prior: Prior = Prior(),  # noqa: B008  frozen
+        area: PositionPrior | None = None,
     ) -> Step:
         """Locate a frame and its clicks, and take it into the track.
 
@@ -85,12 +86,14 @@ class Navigator:
             frame, clicks, camera: as `Localizer.locate`; there may be no clicks.
             prior: what is told of this moment. Where it lacks a position or a heading and the track has them, the track
                 is searched along.
+            area: where to look when the prior has no position and the vehicle is not tracked; it vouches for nothing
+                that is found there.
 
         Raises:
             As `Localizer.locate`.
         """
         try:
-            localization = self.localizer.locate(frame, clicks, camera, self._completed(stamp, prior), True)
+            localization = self.localizer.locate(frame, clicks, camera, self._completed(stamp, prior, area), True)
         except MapError:
             self._filter.miss(stamp)
             raise
@@ -118,9 +121,10 @@ class Navigator:
         clicks: ArrayLike,
         camera: PinholeCamera | None = None,
         prior: Prior = Prior(),  # noqa: B008  frozen
+        area: PositionPrior | None = None,
     ) -> Localization:
         """Locate clicks in a frame that was processed before: the track tells where to look, and stays as it is."""
-        return self.localizer.locate(frame, clicks, camera, self._completed(stamp, prior))
+        return self.localizer.locate(frame, clicks, camera, self._completed(stamp, prior, area))
 
     def at(self, stamp: int) -> Estimate:
         """The track at a moment."""
@@ -132,14 +136,16 @@ class Navigator:
         self._leans = {}
         self._used = self._height = None
 
-    def _completed(self, stamp: int, prior: Prior) -> Prior:
-        """The prior with what the track knows better than nothing."""
+    def _completed(self, stamp: int, prior: Prior, area: PositionPrior | None) -> Prior:
+        """The prior with what the track, or else the area, knows better than nothing."""
+        estimate = self._filter.at(stamp)
         if prior.latitude is None or prior.longitude is None:
             around = self._filter.around(stamp, self.config.window_sigmas)
-            if around is not None:
+            if area is not None and estimate.latitude is None:
+                prior = replace(prior, latitude=area.latitude, longitude=area.longitude, position_radius=area.radius)
+            elif around is not None:
                 radius = max(around[2], self.config.window_min)
                 prior = replace(prior, latitude=around[0], longitude=around[1], position_radius=radius)
-        estimate = self._filter.at(stamp)
         if prior.yaw is None and estimate.yaw is not None and math.sqrt(estimate.covariance[2, 2]) < YAW_KNOWN:
             prior = replace(prior, yaw=estimate.yaw)
         if prior.height is None and estimate.latitude is not None and self._height is not None:

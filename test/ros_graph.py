@@ -31,6 +31,7 @@ from cvgeo_ros.msg import GeoTargetArray, TargetClickArray
 from cvgeo_ros.nodes import conversions, images
 from cvgeo_ros.nodes.executor import PooledExecutor
 from cvgeo_ros.nodes.localizer import LocalizerNode
+from cvgeo_ros.nodes.places import MapSearch
 
 TIMEOUT = 15.0
 PIXELS = np.random.default_rng(3).integers(0, 255, (120, 160, 3), np.uint8)
@@ -125,7 +126,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 class Operator:
     """A localizer whose core is the formula, the camera's side of its topics and an operator who clicks."""
 
-    def __init__(self, graph: Graph, **parameters: Any) -> None:
+    def __init__(self, graph: Graph, search: Callable[[str, str], Any] = MapSearch, **parameters: Any) -> None:
         self.graph = graph
         self.cores: list[Formula] = []
 
@@ -133,7 +134,7 @@ class Operator:
             self.cores.append(Formula(*arguments))
             return self.cores[-1]
 
-        self.node = graph.start(lambda **options: LocalizerNode(load, **options), **parameters)
+        self.node = graph.start(lambda **options: LocalizerNode(load, search, **options), **parameters)
         self.health = graph.listen(DiagnosticArray, "/diagnostics")
 
     def connect(self) -> "Operator":
@@ -176,7 +177,7 @@ def make_map() -> Callable[..., Path]:
 
 @pytest.fixture
 def operate(graph: Graph) -> Callable[..., Operator]:
-    return lambda **parameters: Operator(graph, **parameters)
+    return lambda *search, **parameters: Operator(graph, *search, **parameters)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from cvgeo_ros.geo import (
     Attitude,
     GroundMatches,
     PinholeCamera,
+    PositionPrior,
     enu_to_geodetic,
     frame_to_ground,
     geodetic_to_enu,
@@ -203,3 +204,29 @@ def test_reset_forgets_track_and_lean() -> None:
     assert flight.navigator.at(flight.stamp).state is State.SEARCHING
     flight.step()
     assert flight.sky.asked[-1].latitude is None
+
+
+def test_an_area_is_searched_where_neither_prior_nor_track_tells_the_position() -> None:
+    flight = Flight(NavigatorConfig(lost_after=5.0))
+    area = PositionPrior(*ORIGIN, 85.0)
+
+    def asked(seconds: float, prior: Prior) -> tuple[float | None, float]:
+        flight.navigator.locate(flight.stamp + round(seconds * 1e9), FRAME, [], CAMERA, prior, area)
+        told = flight.sky.asked[-1]
+        return told.latitude, told.position_radius
+
+    assert asked(0.0, Prior()) == (ORIGIN[0], 85.0)
+    assert asked(0.0, Prior(45.5, 8.0, 10.0)) == (45.5, 10.0)
+    flight.step(told=True)
+    for _ in range(4):
+        flight.step()
+    latitude, radius = asked(0.5, Prior())
+    assert latitude != ORIGIN[0] and radius < 85.0
+    assert asked(60.0, Prior()) == (ORIGIN[0], 85.0), "a lost track could be anywhere; the area is something"
+
+
+def test_an_area_vouches_for_nothing() -> None:
+    flight = Flight()
+    area = PositionPrior(*ORIGIN, 85.0)
+    step = flight.navigator.process(0, FRAME, [], CAMERA, Prior(yaw=YAW, height=HEIGHT), area)
+    assert step.fix is not None and not step.accepted, "one frame by itself may look like any place"

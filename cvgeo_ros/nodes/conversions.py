@@ -26,7 +26,7 @@ from sensor_msgs.msg import NavSatFix, NavSatStatus
 from std_msgs.msg import Header
 
 from cvgeo_ros.geo.store import TileStore
-from cvgeo_ros.msg import GeoTarget, TargetClick, TargetClickArray, TileInfo
+from cvgeo_ros.msg import GeoTarget, PlaceCandidate, PlaceCandidateArray, TargetClick, TargetClickArray, TileInfo
 from cvgeo_ros.telemetry.covariances import (
     target_fix_covariance,
     target_pose_covariance,
@@ -42,6 +42,7 @@ from cvgeo_ros.telemetry.messages import to_nanoseconds as to_nanoseconds
 
 if TYPE_CHECKING:  # the localizer brings torch, which camera and visualizer do without
     from cvgeo_ros.localizer import Target
+    from cvgeo_ros.place.finder import Candidate, Places
     from cvgeo_ros.vehicle import Estimate
 
 
@@ -125,6 +126,31 @@ def to_vehicle_fix(estimate: "Estimate", header: Header) -> NavSatFix:
         altitude=math.nan,
         position_covariance=vehicle_fix_covariance(estimate.covariance),
         position_covariance_type=NavSatFix.COVARIANCE_TYPE_KNOWN,
+    )
+
+
+def to_place_candidate(candidate: "Candidate") -> PlaceCandidate:
+    """Return a place that a sentence may mean."""
+    south, west, north, east = candidate.bounds
+    return PlaceCandidate(
+        position=_flat_point(candidate.latitude, candidate.longitude),
+        bounds=BoundingBox(min_pt=_flat_point(south, west), max_pt=_flat_point(north, east)),
+        score=float(candidate.score),
+        expert_scores=np.asarray(candidate.expert_scores, np.float32),
+        window=np.asarray(candidate.window, np.float32),
+    )
+
+
+def to_place_candidates(places: "Places", experts: Sequence[str], tile_id: str, stamp: Time) -> PlaceCandidateArray:
+    """Return the answer to a sentence that was received at `stamp`, without its latency."""
+    return PlaceCandidateArray(
+        header=Header(stamp=stamp),
+        query=places.query,
+        note=places.note,
+        tile_id=tile_id,
+        experts=list(experts),
+        expert_weights=np.asarray(places.gate, np.float32),
+        candidates=[to_place_candidate(candidate) for candidate in places.candidates],
     )
 
 

@@ -2,12 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
-from cvgeo_ros.errors import CvgeoError
 from cvgeo_ros.geo.store import TileStore, open_store
 from cvgeo_ros.localizer import Localizer
 from cvgeo_ros.msg import GeoTargetArray, TileInfo
@@ -17,22 +13,12 @@ from cvgeo_ros.nodes.frames import Frame
 from cvgeo_ros.nodes.parameters import Parameters
 from cvgeo_ros.nodes.priors import Priors
 from cvgeo_ros.nodes.vehicle_parameters import config_from
+from cvgeo_ros.nodes.worker import ClosedError, Worker
 from cvgeo_ros.vehicle import Estimate
 
-T = TypeVar("T")
+Window = tuple[float, float, float, float]
 PIXEL_BYTES = 256 << 20
 """Memory for the map's decoded pixels, at most."""
-
-
-class BusyError(CvgeoError):
-    """A request that was turned away because too many are waiting."""
-
-
-class ClosedError(CvgeoError):
-    """A request that found the node stopping."""
-
-    def __init__(self) -> None:
-        super().__init__("the node is being stopped: the request was dropped")
 
 
 @dataclass(frozen=True)
@@ -42,86 +28,29 @@ class Answer:
     Attributes:
         targets: The message, without its latency.
         seconds: Parts by name; "inference/..." are parts of "inference".
+        window: What was searched, tile px (u_min, v_min, u_max, v_max); None where nothing was.
         step: What the frame gave for the vehicle, None where it was not followed.
     """
 
     targets: GeoTargetArray
     seconds: dict[str, float]
+    window: Window | None
     step: Step | None
 
 
-class Engine:
-    """Owns core, map, track and worker thread.
+class Engine(Worker):
+    """Owns core, map and track.
 
-    Other threads may call :meth:`submit`, :meth:`run`, :meth:`offer`, :meth:`aside`, :meth:`forget` and :meth:`close`
-    alone.
+    Other threads may call the methods of the worker, :meth:`forget` and :meth:`close` alone.
     """
 
     def __init__(self, core: Localizer, parameters: Parameters) -> None:
+        super().__init__("inference", lambda: parameters.count("queue_size"))
         self._core = core
         self._parameters = parameters
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._navigator = Navigator(core, config_from(parameters))
         self._forget = threading.Event()
-        self._waiting = 0
-        self._offered: Callable[[], None] | None = None
-        self._closed = False
-        self._lock = threading.Lock()
         self.tile: TileStore | None = None
-
-    def submit(self, job: Callable[[], T]) -> "Future[T]":
-        """Queue a job for the worker thread.
-
-        Raises:
-            BusyError: As many jobs as the parameter ``queue_size`` are waiting.
-            ClosedError: The engine was closed.
-        """
-        limit = self._parameters.count("queue_size")
-        with self._lock:
-            if self._closed:
-                raise ClosedError
-            if self._waiting >= limit:
-                raise BusyError(f"busy: {limit} requests are waiting (parameter queue_size): turned away")
-            future = self._worker.submit(job)
-            self._waiting += 1
-        future.add_done_callback(self._on_done)
-        return future
-
-    def run(self, job: Callable[[], T]) -> T:
-        """Queue a job and wait for its result; raises what :meth:`submit` and the job raise."""
-        try:
-            return self.submit(job).result()
-        except CancelledError as error:
-            raise ClosedError from error
-
-    def aside(self, job: Callable[[], None]) -> None:
-        """Have a job done that takes no time, and no place among those that wait."""
-        with self._lock:
-            if not self._closed:
-                self._worker.submit(job)
-
-    def offer(self, job: Callable[[], None]) -> None:
-        """Have a job done when no other waits; one that was offered before and has not begun is dropped for it."""
-        with self._lock:
-            self._offered = job
-            self._start_offered()
-
-    def _on_done(self, _: "Future[Any]") -> None:
-        with self._lock:
-            self._waiting -= 1
-            self._start_offered()
-
-    def _start_offered(self) -> None:
-        if self._offered is not None and not self._waiting and not self._closed:
-            self._worker.submit(self._run_offered)
-
-    def _run_offered(self) -> None:
-        with self._lock:
-            if self._waiting:  # it came in the meantime, and starts this again
-                return
-            job, self._offered = self._offered, None
-        if job is not None:
-            job()
 
     def forget(self) -> None:
         """Forget the vehicle's track before the next frame."""
@@ -173,30 +102,30 @@ class Engine:
         height, width = rgb.shape[:2]
         camera = priors.camera(frame, width, height)
         prior = priors.at(frame, self._parameters)
+        area = priors.area(frame.received)
         converted = time.perf_counter()
         if self._forget.is_set():
             self._forget.clear()
             self._navigator.reset()
         step: Step | None = None
         if follow:
-            step = self._navigator.process(frame.stamp, rgb, clicks.points, camera, prior)
+            step = self._navigator.process(frame.stamp, rgb, clicks.points, camera, prior, area)
             found = step.localization
         else:
-            found = self._navigator.locate(frame.stamp, rgb, clicks.points, camera, prior)
+            found = self._navigator.locate(frame.stamp, rgb, clicks.points, camera, prior, area)
         seconds = {"conversion": converted - started, "inference": time.perf_counter() - converted}
+        window: Window | None = None
         message = GeoTargetArray(header=frame.message.header)
         if found is not None:
             seconds |= {f"inference/{part}": value for part, value in found.timings.items()}
             message.tile_id = found.tile_id
+            window = found.window
             located = zip(clicks.ids, found.targets, strict=True)
             message.targets = [conversions.to_target(item, name) for name, item in located]
-        return Answer(message, seconds, step)
+        return Answer(message, seconds, window, step)
 
     def close(self) -> None:
         """Finish the job under way, drop those waiting and close the map."""
-        with self._lock:
-            self._closed = True
-            self._offered = None
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        super().close()
         if self.tile is not None:
             self.tile.close()

@@ -68,7 +68,7 @@ class Health:
         self._lock = threading.Lock()
         self._images = Rate()
         self._image_stamp = self._image_received = 0
-        self._counts = {"images": 0, "answers": 0, "errors": 0, "drops": 0, "vehicle_errors": 0}
+        self._counts = {"images": 0, "answers": 0, "errors": 0, "drops": 0, "vehicle_errors": 0, "place_errors": 0}
         self._answer: dict[str, str] = {}
         self._error = ""
         self._failed = False
@@ -88,7 +88,7 @@ class Health:
             self._failed = False
 
     def failed(self, reason: str, counted: str = "errors") -> None:
-        """Count a request or message that could not be served, or a frame ("vehicle_errors")."""
+        """Count a request or message that was not served, a frame ("vehicle_errors") or a sentence ("place_errors")."""
         with self._lock:
             self._counts[counted] += 1
             self._error = reason[:MAX_REASON]

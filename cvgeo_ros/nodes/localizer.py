@@ -17,40 +17,19 @@ from sensor_msgs.msg import CompressedImage, Image
 from cvgeo_ros.errors import CvgeoError
 from cvgeo_ros.localizer import Localizer
 from cvgeo_ros.msg import GeoTargetArray, TargetClickArray, TileInfo
-from cvgeo_ros.nodes import conversions, frames, priors, vehicle_parameters
+from cvgeo_ros.nodes import conversions, frames, priors
 from cvgeo_ros.nodes.clock import on_time_jump
-from cvgeo_ros.nodes.engine import BusyError, Engine
+from cvgeo_ros.nodes.engine import Engine
 from cvgeo_ros.nodes.frames import Frame, FrameHistory
 from cvgeo_ros.nodes.health import Diagnostics, Health, Report
-from cvgeo_ros.nodes.parameters import Parameters, Spec
+from cvgeo_ros.nodes.localizer_parameters import SPECS as SPECS
+from cvgeo_ros.nodes.parameters import Parameters
+from cvgeo_ros.nodes.places import MapSearch, PlaceFinding, Search
 from cvgeo_ros.nodes.publishers import RESULTS, TargetPublishers
 from cvgeo_ros.nodes.run import run
 from cvgeo_ros.nodes.vehicle import Vehicle
-from cvgeo_ros.srv import LoadMap, LocateTargets
-
-SPECS = (
-    Spec("autostart", True, "Configure and activate without a lifecycle manager", held=True),
-    Spec("model", "nano", "Model: a name of those in models/, or the path of a .safetensors file", held=True),
-    Spec("device", "auto", "Device of inference: auto, cpu, cuda or cuda:<index>", held=True),
-    Spec("map", "", "GeoTIFF, MBTiles or XYZ folder to search in; empty: wait for load_map", held=True),
-    Spec("cache_bytes", 512 << 20, "Memory for the tile's features, bytes", 1 << 20, 1 << 40, held=True),
-    Spec("prepare_map", False, "Compute the features of the whole map at once instead of where needed", held=True),
-    *frames.SPECS,
-    Spec(
-        "history_bytes",
-        256 << 20,
-        "Memory for recent images, which stamped clicks look up, bytes",
-        1,
-        1 << 40,
-        held=True,
-    ),
-    Spec("stamp_slop", 0.05, "Largest difference between the stamps of a click and its image, s", 0.0, 10.0),
-    Spec("frame_timeout", 1.0, "How long a stamped click waits for an image that has not arrived yet, s", 0.0, 60.0),
-    Spec("image_timeout", 3.0, "Time without an image after which diagnostics warn, s; 0 = never", 0.0, 3600.0),
-    Spec("queue_size", 8, "Requests that may wait for inference; more are turned away", 1, 1000),
-    *priors.SPECS,
-    *vehicle_parameters.SPECS,
-)
+from cvgeo_ros.nodes.worker import BusyError
+from cvgeo_ros.srv import FindPlace, LoadMap, LocateTargets
 
 
 class LocalizerNode(LifecycleNode):
@@ -58,24 +37,35 @@ class LocalizerNode(LifecycleNode):
 
     Args:
         load: Makes the core from model, device and cache bytes; another one than :meth:`Localizer.load` for tests.
+        search: Makes what finds places from model and location of the index, likewise.
         options: Of rclpy's node.
     """
 
-    def __init__(self, load: Callable[[str, str, int], Localizer] = Localizer.load, **options: Any) -> None:
+    def __init__(
+        self,
+        load: Callable[[str, str, int], Localizer] = Localizer.load,
+        search: Callable[[str, str], Search] = MapSearch,
+        **options: Any,
+    ) -> None:
         super().__init__("localizer", **options)
-        self._load = load
+        self._load, self._search = load, search
         self._settings = Parameters(self, SPECS, self._held)
         self._engine: Engine | None = None
         self._outputs: TargetPublishers | None = None
         self._vehicle: Vehicle | None = None
+        self._places: PlaceFinding | None = None
         self._own_subscriptions: list[Any] = []
         self._history = FrameHistory(self._settings.count("history_bytes"))
         self._priors = priors.Priors()
         self._health = Health()
         self._diagnostics = Diagnostics(self, self._report)
         # For the node's whole life: destroying a service while it answers would end the executor.
-        self.create_service(LocateTargets, "locate", self._on_locate, callback_group=MutuallyExclusiveCallbackGroup())
-        self.create_service(LoadMap, "load_map", self._on_load_map, callback_group=MutuallyExclusiveCallbackGroup())
+        for kind, name, answer in (
+            (LocateTargets, "locate", self._on_locate),
+            (LoadMap, "load_map", self._on_load_map),
+            (FindPlace, "find_place", self._on_find_place),
+        ):
+            self.create_service(kind, name, answer, callback_group=MutuallyExclusiveCallbackGroup())
         self._jumps = on_time_jump(self, self._on_time_jump)
         if self._settings.flag("autostart"):
             self._start_timer = self.create_timer(0.0, self._autostart)
@@ -99,11 +89,13 @@ class LocalizerNode(LifecycleNode):
         return int(self.get_clock().now().nanoseconds)
 
     def _report(self) -> Report:
-        vehicle, now = self._vehicle, self._now()
+        parts, now = (self._vehicle, self._places), self._now()
         tile = None if self._engine is None else self._engine.tile
         timeout = self._settings.number("image_timeout")
         level, message, values = self._health.report(self._state, None if tile is None else tile.tile_id, now, timeout)
-        return level, message, values | ({} if vehicle is None else vehicle.report(now))
+        for part in parts:
+            values |= {} if part is None else part.report(now)
+        return level, message, values
 
     def _failed(self, what: str, error: Exception) -> str:
         """Make an error known and return it as a sentence for service answers."""
@@ -111,7 +103,7 @@ class LocalizerNode(LifecycleNode):
         reason = str(error) if known else f"{what}: {type(error).__name__}: {error}"
         if not self.context.ok():  # interrupted: there is nobody to tell
             return reason
-        self._health.failed(reason, "vehicle_errors" if what == "vehicle" else "errors")
+        self._health.failed(reason, {"vehicle": "vehicle_errors", "place": "place_errors"}.get(what, "errors"))
         self.get_logger().error(reason, throttle_duration_sec=2.0)
         self._diagnostics.publish()
         return reason
@@ -126,6 +118,8 @@ class LocalizerNode(LifecycleNode):
             self._engine = Engine(core, get)
             self._outputs = TargetPublishers(self)
             self._vehicle = Vehicle(self, get, self._engine, self._priors, self._failed)
+            search = self._search(get.text("place_model"), get.text("place_index"))
+            self._places = PlaceFinding(self, get, search, self._priors, self._failed)
             if get.text("map"):
                 self._use_map(self._engine, get.text("map"))
         except Exception as error:
@@ -172,7 +166,9 @@ class LocalizerNode(LifecycleNode):
             self._outputs.destroy()
         if self._vehicle is not None:
             self._vehicle.destroy()
-        self._engine = self._outputs = self._vehicle = None
+        if self._places is not None:
+            self._places.destroy()
+        self._engine = self._outputs = self._vehicle = self._places = None
         self._forget()
 
     def _forget(self) -> None:
@@ -187,7 +183,8 @@ class LocalizerNode(LifecycleNode):
         self._forget()
 
     def _subscribe(self) -> None:
-        images, clicks, vehicle = (MutuallyExclusiveCallbackGroup() for _ in range(3))
+        assert self._places is not None
+        images, clicks, vehicle, sentences = (MutuallyExclusiveCallbackGroup() for _ in range(4))
         self._own_subscriptions = [
             frames.subscribe(self, self._settings, self._on_image, images),
             *(
@@ -195,6 +192,7 @@ class LocalizerNode(LifecycleNode):
                 for kind, topic in ((Point, "click"), (PointStamped, "click_stamped"), (TargetClickArray, "clicks"))
             ),
             *self._priors.subscribe(self, vehicle),
+            *self._places.subscribe(sentences),
         ]
 
     def _unsubscribe(self) -> None:
@@ -257,6 +255,17 @@ class LocalizerNode(LifecycleNode):
             response.message = self._failed("load_map", error)
         return response
 
+    def _on_find_place(self, request: FindPlace.Request, response: FindPlace.Response) -> FindPlace.Response:
+        finding = self._places
+        try:
+            if finding is None or self._state != "active":
+                raise CvgeoError(f"the node is {self._state}: activate it first")
+            response.places = finding.ask(request)
+            response.success = True
+        except Exception as error:
+            response.message = self._failed("place", error)
+        return response
+
     # Work, in the engine's thread once the node is configured
 
     def _use_map(self, engine: Engine, path: str) -> TileInfo:
@@ -267,6 +276,8 @@ class LocalizerNode(LifecycleNode):
         self._outputs.publish_tile(tile)
         if self._vehicle is not None:
             self._vehicle.restart()
+        if self._places is not None:
+            self._places.use_map(path)
         return tile
 
     def _locate(self, engine: Engine, clicks: conversions.Clicks, frame: Frame | None, received: int) -> GeoTargetArray:
@@ -290,7 +301,9 @@ class LocalizerNode(LifecycleNode):
         }
         scores = " ".join(f"{target.score:.3f}" for target in answer.targets.targets[:8])
         values = {f"{part}_ms": f"{value * 1e3:.3f}" for part, value in seconds.items()}
-        self._health.answered({"answer_stamp": str(frame.stamp), "last_score": scores, **values})
+        window = " ".join(f"{edge:.0f}" for edge in answer.window or ())
+        told = {"answer_stamp": str(frame.stamp), "last_score": scores, "search_window": window}
+        self._health.answered({**told, **values})
         self._diagnostics.publish()
         return answer.targets
 

@@ -11,6 +11,7 @@ from sensor_msgs.msg import CameraInfo, NavSatFix
 from std_msgs.msg import Float64
 
 from cvgeo_ros.geo.camera import PinholeCamera
+from cvgeo_ros.geo.window import PositionPrior
 from cvgeo_ros.localizer.types import Prior
 from cvgeo_ros.nodes.frames import Frame
 from cvgeo_ros.nodes.parameters import Parameters, Spec
@@ -65,7 +66,23 @@ def config_from(parameters: Parameters) -> PriorConfig:
 
 
 class Priors(telemetry.Priors):
-    """Priors that a node subscribes to."""
+    """Priors that a node subscribes to, and an area that it may assume the camera in where they lack a position."""
+
+    def forget(self) -> None:
+        """Forget everything, the assumed area as well."""
+        super().forget()
+        self.assume(None)
+
+    def assume(self, area: PositionPrior | None, until: int | None = None) -> None:
+        """Look for the camera in an area until a time (ns), None: until the next call; None as area: anywhere."""
+        self._assumed = None if area is None else (area, until)
+
+    def area(self, now: int) -> PositionPrior | None:
+        """Return the area that is assumed at a time, ns."""
+        if self._assumed is None:
+            return None
+        area, until = self._assumed
+        return area if until is None or now <= until else None
 
     def subscribe(self, node: Node, group: CallbackGroup) -> list[Any]:
         """Subscribe to the topics of the priors and return the subscriptions."""

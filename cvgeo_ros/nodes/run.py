@@ -11,7 +11,8 @@ from cvgeo_ros.errors import CvgeoError
 from cvgeo_ros.memory import reuse_large_blocks
 from cvgeo_ros.nodes.executor import PooledExecutor
 
-THREADS = 4
+THREADS = 5
+"""The localizer's three services may all be waiting for answers, and images and clicks still come."""
 
 
 def run(make: Callable[[], Node], args: list[str] | None) -> int:

@@ -10,6 +10,7 @@ from geographic_msgs.msg import GeoPoseWithCovarianceStamped
 from sensor_msgs.msg import Image, NavSatFix
 from std_msgs.msg import Float64
 
+from cvgeo_ros.geo import PositionPrior
 from cvgeo_ros.nodes.conversions import to_time
 from cvgeo_ros.nodes.frames import Frame
 from cvgeo_ros.nodes.priors import SPECS, Priors
@@ -100,3 +101,15 @@ def test_the_vehicle_estimate_goes_before_fix_and_compass() -> None:
     priors.on_heading(Float64(data=0.0), FRAME.received)
     priors.on_pose(message, FRAME.received)
     assert priors.at(FRAME, parameters()).yaw == pytest.approx(math.pi / 2)
+
+
+def test_an_assumed_area_ends_by_itself_or_when_all_is_forgotten() -> None:
+    area, priors = PositionPrior(45.0, 9.0, 85.0), Priors()
+    assert priors.area(0) is None
+    priors.assume(area, until=10 * SECOND)
+    assert priors.area(10 * SECOND) is area and priors.area(10 * SECOND + 1) is None
+    assert priors.at(FRAME, parameters()).latitude is None, "it is no prior: it vouches for nothing"
+    priors.assume(area)
+    assert priors.area(10**18) is area
+    priors.forget()
+    assert priors.area(0) is None
