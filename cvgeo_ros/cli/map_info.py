@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 def features_of(store: "TileStore", model: str | None, check: bool) -> list[dict[str, Any]]:
     """Prepared features beside a map, and whether they fit a model; None: the shipped one of their name."""
     from cvgeo_ros.errors import CvgeoError
-    from cvgeo_ros.geo.identity import all_features
+    from cvgeo_ros.geo.identity import all_features, tile_digest
 
     assert store.path is not None
     files = list(all_features(store.path))
@@ -29,7 +29,7 @@ def features_of(store: "TileStore", model: str | None, check: bool) -> list[dict
                 wanted = StoreHeader.of(load_weights(find_weights(model or features.header.model)), store)
                 reason = features.header.stale(wanted)
             except CvgeoError:  # no shipped model: the map alone can be compared
-                reason = "" if features.header.map == StoreHeader.map_of(store) else "the map has changed since"
+                reason = "" if features.header.map == tile_digest(store) else "the map has changed since"
             if not reason and check and (damaged := features.verify()):
                 reason = f"{damaged} blocks are damaged"
             row["state"] = "fresh" if not reason else f"not usable: {reason}; run `cvgeo map prepare`"

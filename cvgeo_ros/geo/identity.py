@@ -1,11 +1,16 @@
 """Which map a file is: a digest of its content, taken in milliseconds however large it is; and what lies beside it."""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cvgeo_ros.errors import MapError
+
+if TYPE_CHECKING:
+    from cvgeo_ros.geo.store import TileStore
 
 WHOLE = 16 << 20
 """Files up to this size are read whole."""
@@ -38,6 +43,18 @@ def map_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def tile_digest(tile: "TileStore") -> str:
+    """Digest of a map's content, size and georeference, which may come from a file beside it.
+
+    Raises:
+        MapError: the map is no file, or cannot be read.
+    """
+    if tile.path is None:
+        raise MapError(f"{tile.tile_id}: this map is no file; save it first")
+    place = [tile.width, tile.height, *tuple(tile.transform.affine)[:6], tile.transform.crs.to_wkt()]
+    return hashlib.sha256(f"{map_digest(tile.path)} {json.dumps(place)}".encode()).hexdigest()
+
+
 def _names(root: Path) -> Iterator[str]:
     """Of all files below a folder, relative to it."""
     for folder, _, files in os.walk(root):
@@ -61,6 +78,12 @@ def features_path(map_path: Path, model: str) -> Path:
     """Where the features of a map belong for a model of this name: beside it."""
     whole = map_path.resolve()
     return whole.with_name(f"{whole.name}.{model}.features")
+
+
+def places_path(map_path: Path, model: str) -> Path:
+    """Where the index of a map's places belongs for a model of this name: beside it."""
+    whole = map_path.resolve()
+    return whole.with_name(f"{whole.name}.{model}.places")
 
 
 def all_features(map_path: Path) -> Iterator[Path]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..errors import MapError
 from ..geo import TileStore
-from ..geo.identity import features_path, map_digest
+from ..geo.identity import features_path, tile_digest
 from ..net import STRIDE, CrossViewLocator
 from .features import FeatureCache, Grid
 
@@ -86,14 +86,7 @@ class StoreHeader:
         """For a model and a map that is a file; without levels."""
         config = model.config
         channels = (config.match_dim, config.context_dim, model.fusion.gated)
-        return cls(config.name, model_digest(model), cls.map_of(tile), channels)
-
-    @staticmethod
-    def map_of(tile: TileStore) -> str:
-        """Digest of a map's content, size and georeference, which may come from a file beside it."""
-        assert tile.path is not None
-        place = [tile.width, tile.height, *tuple(tile.transform.affine)[:6], tile.transform.crs.to_wkt()]
-        return hashlib.sha256(f"{map_digest(tile.path)} {json.dumps(place)}".encode()).hexdigest()
+        return cls(config.name, model_digest(model), tile_digest(tile), channels)
 
     @classmethod
     def parse(cls, data: bytes) -> "StoreHeader":
