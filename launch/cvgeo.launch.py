@@ -28,6 +28,8 @@ ARGUMENTS = {
     "visualizer": ("true", "draw the answers"),
     "image_transport": ("raw", "raw or compressed: which image localizer and visualizer take"),
     "vehicle_rate": ("", "frames a second by which the vehicle's own position is followed; empty: by params"),
+    "place_index": ("", "URI of a Milvus that has the index of places; empty: by params, or beside the map"),
+    "place_window": ("", "true: search where the best place for a sentence is; empty: by params"),
     "autopilot": ("none", "who is given the vehicle's own position: none, mavlink (ArduPilot) or px4 (uXRCE-DDS)"),
     "connection": ("", "to the autopilot: udpin:HOST:PORT, udpout:HOST:PORT or a serial device; empty: by params"),
     "mavros": ("", "namespace of mavros, such as /mavros, to take position, heading and height from"),
@@ -81,6 +83,10 @@ def generate_launch_description() -> LaunchDescription:
         rate, fed = values["vehicle_rate"].perform(context), values["autopilot"].perform(context) != "none"
         if rate or fed:
             parameters["vehicle_rate"] = float(rate) if rate else VEHICLE_RATE
+        if values["place_index"].perform(context):
+            parameters["place_index"] = text("place_index")
+        if values["place_window"].perform(context):
+            parameters["place_window"] = ParameterValue(values["place_window"], value_type=bool)
         mavros = values["mavros"].perform(context)
         topics = {"fix": "global", "compass_hdg": "compass_hdg", "rel_alt": "rel_alt"} if mavros else {}
         remappings = [(own, f"{mavros}/global_position/{theirs}") for own, theirs in topics.items()]

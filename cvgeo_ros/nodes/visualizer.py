@@ -1,4 +1,4 @@
-"""The visualizer node: answers drawn in the frame, on the map and as RViz markers.
+"""The visualizer node: answers, and places that a sentence may mean, in the frame, on the map and as RViz markers.
 
 Pictures are made only while somebody looks, and images received only while the annotated frame is looked at.
 
@@ -10,24 +10,24 @@ import sys
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Vector3
+from geometry_msgs.msg import PoseStamped
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import ColorRGBA, Header
+from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from cvgeo_ros import draw
 from cvgeo_ros.errors import CvgeoError
-from cvgeo_ros.geo.geodesy import geodetic_to_enu
 from cvgeo_ros.geo.store import TileStore, open_store
-from cvgeo_ros.msg import GeoTarget, GeoTargetArray, TileInfo
+from cvgeo_ros.msg import GeoTargetArray, TileInfo
 from cvgeo_ros.nodes import frames
 from cvgeo_ros.nodes.conversions import to_nanoseconds
 from cvgeo_ros.nodes.frames import Frame, FrameHistory
 from cvgeo_ros.nodes.images import to_image
+from cvgeo_ros.nodes.markers import Markers
 from cvgeo_ros.nodes.parameters import Parameters, Spec
+from cvgeo_ros.nodes.place_view import PlaceView
 from cvgeo_ros.nodes.publishers import LATCHED, RESULTS
 from cvgeo_ros.nodes.run import run
 
@@ -67,6 +67,7 @@ class VisualizerNode(Node):
         self._pose_out = self.create_publisher(PoseStamped, "target_pose", RESULTS)
         self.create_subscription(TileInfo, "tile_info", self._on_tile, LATCHED)
         self.create_subscription(GeoTargetArray, "targets", self._on_targets, RESULTS)
+        self._places = PlaceView(self, get, self._store)
         self.create_timer(0.1, self._follow_viewers, callback_group=self._image_group)
 
     def _follow_viewers(self) -> None:
@@ -83,6 +84,7 @@ class VisualizerNode(Node):
 
     def _on_tile(self, message: TileInfo) -> None:
         self._tile = message
+        self._places.use_tile(message)
         if self._store is not None and self._store.tile_id != message.tile_id:
             self.get_logger().warning(
                 f"the localizer searches in {message.tile_id}, the parameter map is {self._store.tile_id}: "
@@ -127,16 +129,12 @@ class VisualizerNode(Node):
         tile = self._tile
         if tile is None or tile.tile_id != message.tile_id:
             raise CvgeoError(f"no tile_info of {message.tile_id} yet: markers need its place")
-        low, high = tile.bounds.min_pt, tile.bounds.max_pt
-        width = (high.longitude - low.longitude) % 360.0
-        origin = ((low.latitude + high.latitude) / 2, (low.longitude + width / 2 + 180.0) % 360.0 - 180.0)
         header = Header(stamp=message.header.stamp, frame_id=self._settings.text("map_frame"))
-        seconds = self._settings.number("marker_lifetime")
-        lifetime = Duration(sec=int(seconds), nanosec=int(seconds % 1.0 * 1e9))
+        make = Markers(tile, header, self._settings.number("marker_lifetime"))
         markers = [Marker(header=header, action=Marker.DELETEALL)]
         poses = []
         for index, target in enumerate(message.targets):
-            box, *others = _markers(target, index, header, lifetime, origin)
+            box, *others = make.target(target, index)
             markers += [box, *others]
             poses.append(PoseStamped(header=header, pose=box.pose))
         self._markers_out.publish(MarkerArray(markers=markers))
@@ -156,48 +154,6 @@ def _names(message: GeoTargetArray) -> list[str]:
 
 def _scores(message: GeoTargetArray) -> list[str]:
     return [f"{target.score:.2f}" for target in message.targets]
-
-
-def _markers(
-    target: GeoTarget, index: int, header: Header, lifetime: Duration, origin: tuple[float, float]
-) -> list[Marker]:
-    """Return the box, the 1-sigma disc and the name of a target."""
-    low, high, place = target.bounds.min_pt, target.bounds.max_pt, target.position
-    latitudes = (low.latitude, low.latitude, high.latitude, high.latitude, low.latitude)
-    longitudes = (low.longitude, high.longitude, high.longitude, low.longitude, low.longitude)
-    outline = geodetic_to_enu(np.stack([latitudes, longitudes], axis=-1), origin)
-    east, north = geodetic_to_enu(np.array([place.latitude, place.longitude]), origin).tolist()
-    red, green, blue = (channel / 255.0 for channel in draw.colour(index))
-    size = max(float(np.ptp(outline, axis=0).max()), 5.0)
-
-    def marker(namespace: str, kind: int, scale: Vector3, opacity: float, height: float, **more: Any) -> Marker:
-        return Marker(
-            header=header,
-            ns=namespace,
-            id=index,
-            type=kind,
-            action=Marker.ADD,
-            pose=Pose(position=Point(x=east, y=north, z=height), orientation=Quaternion(w=1.0)),
-            scale=scale,
-            color=ColorRGBA(r=red, g=green, b=blue, a=opacity),
-            lifetime=lifetime,
-            **more,
-        )
-
-    points = [Point(x=float(x) - east, y=float(y) - north) for x, y in outline]
-    diameter = 2.0 * float(target.position_std)
-    return [
-        marker("box", Marker.LINE_STRIP, Vector3(x=0.06 * size), 1.0, 0.0, points=points),
-        marker("sigma", Marker.CYLINDER, Vector3(x=diameter, y=diameter, z=0.1), 0.4, 0.0),
-        marker(
-            "name",
-            Marker.TEXT_VIEW_FACING,
-            Vector3(z=0.4 * size),
-            1.0,
-            0.4 * size,
-            text=f"{target.id}  {target.score:.2f}",
-        ),
-    ]
 
 
 def main(args: list[str] | None = None) -> int:

@@ -49,7 +49,7 @@ def test_arguments_are_described() -> None:
     description = get_launch_description_from_python_launch_file(str(LAUNCH_FILE))
     arguments = {argument.name: argument for argument in description.get_launch_arguments()}
     wanted = {"map", "camera", "bag", "model", "device", "namespace", "use_sim_time", "visualizer", "params"}
-    wanted |= {"autopilot", "connection", "mavros", "vehicle_rate"}
+    wanted |= {"autopilot", "connection", "mavros", "vehicle_rate", "place_index", "place_window"}
     assert wanted <= arguments.keys()
     assert all(argument.description for argument in arguments.values())
 
