@@ -1,5 +1,6 @@
 """Approximate search among very many vectors: cells around centres, vectors in one byte a number (FAISS, IVF SQ8)."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
@@ -78,10 +79,13 @@ class Cells:
     def search(self, vector: Array, count: int, among: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """Rows that are likely the best for a vector (D,), at most `count`; of those `among` marks, where given."""
         faiss = _faiss()
-        selector = None
+        selector, probes = None, self._index.nprobe
         if among is not None:
-            selector = faiss.IDSelectorBitmap(np.packbits(among, bitorder="little"))
-        parameters = faiss.SearchParametersIVF(nprobe=self._index.nprobe, sel=selector)
+            bits = np.packbits(among, bitorder="little")
+            selector = faiss.IDSelectorBitmap(bits)
+            # The few may lie in any cell; as many vectors are compared as without.
+            probes = min(math.ceil(probes / max(float(among.mean()), 1e-9)), self._index.nlist)
+        parameters = faiss.SearchParametersIVF(nprobe=probes, sel=selector)
         _, rows = self._index.search(vector[None], count, params=parameters)
         return np.asarray(rows[0][rows[0] >= 0], np.int64)
 

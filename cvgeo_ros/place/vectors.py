@@ -18,6 +18,8 @@ from ..errors import PlaceError
 
 FORMAT = 1
 """Counted up whenever file or windows change, so that older indices are stale."""
+EXACT = 20_000
+"""Up to so many windows are compared one by one: 30 MB."""
 Array = NDArray[np.float32]
 Location = str | Path
 """A file, or the URI of a Milvus: http://host:19530, https://host, tcp://host:19530, unix:socket, or a .db of Lite."""
@@ -157,6 +159,25 @@ def open_vectors(location: Location, wanted: IndexHeader) -> VectorStore:
     from .vectors_file import FileVectors
 
     return FileVectors(Path(location))
+
+
+def stored_header(location: Location, wanted: IndexHeader) -> IndexHeader | None:
+    """How the vectors that are there were made; None: there are none.
+
+    Raises:
+        PlaceError: they are damaged, or the Milvus cannot be reached.
+    """
+    if is_milvus(location):
+        from .vectors_milvus import Connection
+
+        connection = Connection(str(location), wanted.key)
+        try:
+            return connection.header(wanted.key)
+        finally:
+            connection.client.close()
+    if not Path(location).exists():
+        return None
+    return open_vectors(location, wanted).header
 
 
 def write_vectors(location: Location, wanted: IndexHeader) -> VectorWriter:

@@ -18,12 +18,10 @@ from numpy.typing import NDArray
 from ..errors import PlaceError
 from ..geo.geodesy import WGS84, check_place
 from .cells import Cells
-from .vectors import Array, Hits, IndexHeader, check_query_vector
+from .vectors import EXACT, Array, Hits, IndexHeader, check_query_vector
 
 MAGIC, END = b"CVGEOPL\n", b"CVGEOEND"
 PREFIX = len(MAGIC) + 8
-EXACT = 20_000
-"""Windows that are compared one by one: 30 MB."""
 SPARE = 4
 """Of the cells' answer so many times as asked for are compared again, in full precision."""
 CHUNK = 8192

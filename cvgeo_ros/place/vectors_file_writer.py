@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..errors import PlaceError
 from .cells import Cells
-from .vectors import Array, IndexHeader
-from .vectors_file import CHUNK, END, EXACT, MAGIC, PREFIX, Checked, read_header, record, sums
+from .vectors import EXACT, Array, IndexHeader
+from .vectors_file import CHUNK, END, MAGIC, PREFIX, Checked, read_header, record, sums
 
 
 class FileWriter:

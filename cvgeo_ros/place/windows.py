@@ -75,7 +75,7 @@ class WindowGrid:
     def _rows(self, scale: float, south: float, north: float, width: float) -> list[tuple[float, ...]]:
         """Latitude, offset of the first window and step east (degrees), how many and how large, of each row."""
         height = (north - south) * float(metres_per_degree((south + north) / 2)[1])
-        rows = []
+        rows: list[tuple[float, ...]] = []
         for down in self._spread(height, scale):
             latitude = north - down / height * (north - south)
             east = float(metres_per_degree(latitude)[0])
@@ -116,7 +116,7 @@ class WindowGrid:
         west, right = ((longitude + shift + 180.0) % 360.0 - 180.0 for shift in (-east, east))
         centre, per_metre = self._local(latitude, longitude)
         reach = np.abs(per_metre).sum(axis=1) * side / 2
-        u0, v0, u1, v1 = (*(centre - reach).tolist(), *(centre + reach).tolist())
+        (u0, v0), (u1, v1) = (centre - reach).tolist(), (centre + reach).tolist()
         return Window(
             number, u0, v0, u1, v1, latitude, longitude, (latitude - north, west, latitude + north, right), side
         )
@@ -124,7 +124,7 @@ class WindowGrid:
     def _local(self, latitude: float, longitude: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Tile pixel (2,) of a place, and tile pixels per metre east and north there, (2, 2)."""
         pixel = self.tile.transform.geodetic_to_pixel([latitude, longitude])
-        return pixel, np.linalg.inv(self.tile.transform.jacobian(pixel))
+        return pixel, np.asarray(np.linalg.inv(self.tile.transform.jacobian(pixel)), np.float64)
 
     def covered(self, numbers: ArrayLike) -> NDArray[np.bool_]:
         """Which windows have their centre in the tile; of others it can show less than half."""
@@ -142,7 +142,7 @@ class WindowGrid:
         to_tile = per_metre @ np.diag([1.0, -1.0]) * (window.scale / size)
         if np.abs(to_tile[0, 1]) + np.abs(to_tile[1, 0]) < 1.0 / size * np.abs(to_tile).max() and to_tile[0, 0] > 0:
             half = np.abs(np.diag(to_tile)) * size / 2
-            u0, v0, u1, v1 = (*(centre - half).tolist(), *(centre + half).tolist())
+            (u0, v0), (u1, v1) = (centre - half).tolist(), (centre + half).tolist()
             image, valid = self.tile.read(u0, v0, u1, v1, (size, size))
         else:
             # As fine as the window is to be, from the upright box around it.
