@@ -1,0 +1,1 @@
+"""Place models: rendered sets, preparation of captions, training, evaluation."""

@@ -1,0 +1,101 @@
+"""Stage 0: the convolutional tower of the place model, trained on all platforms at once, then frozen for good."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from ...place.experts import PlaceModel
+from ...place.heads import Expert
+from ...place.vision import NanoTower
+from .corpus import Corpus, Text
+from .loop import Stage, Watch, run_stage
+from .losses import Temperature, contrastive, word_loss
+
+_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
+
+
+def vocabulary(described: Sequence[Sequence[Text]], least: float = 0.004, most: float = 0.5) -> dict[str, float]:
+    """Words that tell images apart, with their rarity: the logarithm of one over the share of images.
+
+    Args:
+        described: captions of each image.
+        least, most: share of images a word is to describe.
+    """
+    count = Counter(word for captions in described for word in words_of(captions))
+    shares = {word: number / len(described) for word, number in sorted(count.items())}
+    return {word: -math.log(share) for word, share in shares.items() if least <= share <= most}
+
+
+def words_of(captions: Sequence[Text]) -> set[str]:
+    return {word for caption in captions for sentence in caption for word in _WORD.findall(sentence.lower())}
+
+
+class TowerObjective(nn.Module):
+    """The tower with heads that are thrown away: one pair for sentences and images, one for words."""
+
+    def __init__(self, model: PlaceModel, words: int) -> None:
+        super().__init__()
+        assert isinstance(model.image, NanoTower)
+        self.tower = model.image.tower
+        self.heads = Expert(model.config)
+        self.words = nn.Linear(model.config.image_width, words)
+        self.scale = Temperature()
+
+
+def train_tower(
+    model: PlaceModel, corpus: Corpus, stage: Stage, batch: int, seed: int, out: Path, console: Console
+) -> None:
+    """Train `model.image.tower` in place; texts as they were written, those of turned copies without orientation.
+
+    Raises:
+        Stopped, TrainingError: as `run_stage` does.
+    """
+    torch.manual_seed(seed)
+    described = [corpus.captions(index) for index in range(len(corpus.images))]
+    words = vocabulary(described)
+    number = {word: index for index, word in enumerate(words)}
+    rarity = torch.tensor(list(words.values()), device=model.device)
+    present = torch.zeros(len(described), len(words), dtype=torch.bool)
+    for index, captions in enumerate(described):
+        present[index, [number[word] for word in words_of(captions) if word in number]] = True
+    objective = TowerObjective(model, len(words)).to(model.device)
+    platforms = [np.flatnonzero(corpus.platforms == platform) for platform in np.unique(corpus.platforms)]
+
+    def loss(step: int) -> Watch:
+        rng = np.random.default_rng([seed, step, 0])
+        # Batches of one platform and of all of them in turn: telling platforms apart is easy, places hard.
+        pool = platforms[step // 2 % len(platforms)] if step % 2 else np.arange(len(corpus.images))
+        indices = rng.choice(pool, min(batch, len(pool)), replace=False)
+        draws = [corpus.draw(int(index), rng, prepared=bool(rng.random() < 0.5)) for index in indices]
+        maps = corpus.map_rows([(draw.image, draw.copy) for draw in draws]).float()
+        states, mask = corpus.text_rows([draw.text for draw in draws])
+        device = model.device
+        with torch.autocast(device.type, torch.bfloat16):
+            tokens = objective.tower(maps.to(device))
+            image = objective.heads.image(tokens, _all(tokens))
+            text = objective.heads.text(states.to(device), mask.to(device))
+            logits = objective.words(tokens.mean(dim=1))
+        numbers = numbers_of([draw.text for draw in draws]).to(device)
+        groups = torch.from_numpy(corpus.groups[indices]).to(device)
+        matched = contrastive(text, image, objective.scale(), numbers, groups)
+        named = word_loss(logits, present[indices].to(device), rarity)
+        return {"loss": matched + 0.5 * named, "matched": matched.detach(), "words": named.detach()}
+
+    run_stage(objective, loss, stage, out, console)
+
+
+def _all(tokens: Tensor) -> Tensor:
+    return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+
+
+def numbers_of(texts: Sequence[Text]) -> Tensor:
+    """Equal numbers for equal texts, in whatever order their sentences stand. (B,)"""
+    seen: dict[Text, int] = {}
+    return torch.tensor([seen.setdefault(tuple(sorted(text)), len(seen)) for text in texts])
