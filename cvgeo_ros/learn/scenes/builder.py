@@ -11,10 +11,16 @@ from cvgeo_ros.learn.scenes.world import Building, Line, Patch, Roof, Street, Tr
 
 
 class WorldBuilder:
-    """Collects the parts of a world; patches and lines are bent, boxes must be laid out on bent plots already."""
+    """Collects the parts of a world; patches and lines are bent, boxes must be laid out on bent plots already.
 
-    def __init__(self, rng: np.random.Generator, bend: Bend) -> None:
+    Ids are given in order; unless ``unique``, the count of what is there makes them, so that after a removal an id may
+    be given twice: the worlds of older benchmarks keep theirs so.
+    """
+
+    def __init__(self, rng: np.random.Generator, bend: Bend, unique: bool = False) -> None:
         self.rng = rng
+        self.unique = unique
+        self._last = 0
         self.bend = bend
         self.patches: list[Patch] = []
         self.lines: list[Line] = []
@@ -28,7 +34,8 @@ class WorldBuilder:
         """Make an object of points (N, 2) on the ground or (N, 3), and return its id."""
         if corners.shape[1] == 2:
             corners = np.column_stack([corners, np.zeros(len(corners))])
-        key = len(self.objects) + 1
+        self._last += 1
+        key = self._last if self.unique else len(self.objects) + 1
         self.objects[key] = WorldObject(key, cls, corners, height)
         return key
 

@@ -145,9 +145,13 @@ def photograph(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
 
 
 def draw_walker(
-    rng: np.random.Generator, stage: Stage, camera: PinholeCamera | None, reach: float = 85.0
+    rng: np.random.Generator,
+    stage: Stage,
+    camera: PinholeCamera | None,
+    reach: float = 85.0,
+    about: tuple[float, float] = (0.0, 0.0),
 ) -> Walker | None:
-    """Draw a free place on a street within ``reach`` metres of the middle; None where there is none.
+    """Draw a free place on a street within ``reach`` metres of the place ``about``; None where there is none.
 
     A perspective camera looks along the street, aslant or across it.
     """
@@ -161,7 +165,7 @@ def draw_walker(
         direction = (end - start) / max(float(np.hypot(*(end - start))), 1e-9)
         side = np.array([-direction[1], direction[0]])
         x, y = start + (end - start) * rng.random() + side * rng.uniform(-0.42, 0.42) * street.width
-        if max(abs(x), abs(y)) > reach:
+        if max(abs(x - about[0]), abs(y - about[1])) > reach:
             continue
         v, u = (int(index) for index in surface.cell(x, y))
         free = round(1.6 / surface.resolution)

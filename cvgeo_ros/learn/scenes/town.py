@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cvgeo_ros.learn.scenes import countryside, districts
 from cvgeo_ros.learn.scenes.builder import WorldBuilder
+from cvgeo_ros.learn.scenes.landmarks import name_river, railway, set_landmarks
 from cvgeo_ros.learn.scenes.layout import Bend, Cut, Polygon, area, axes, densify, ellipse
 from cvgeo_ros.learn.scenes.roads import furnish, roundabout, street_network
 from cvgeo_ros.learn.scenes.textures import SEASON_TINT
@@ -100,19 +101,21 @@ THEMES: dict[str, tuple[float, _Mix]] = {
 _SHARES = (0.34, 0.14, 0.16, 0.10, 0.10, 0.16)
 
 
-def build_world(seed: int, extent: float = 400.0, theme: str | None = None) -> World:
+def build_world(seed: int, extent: float = 400.0, theme: str | None = None, landmarks: bool = False) -> World:
     """Lay out a world.
 
     Args:
         seed: Every draw follows from it.
         extent: Side of the square, m.
         theme: Key of THEMES; None draws one.
+        landmarks: Set in stadiums, churches, round ponds and the like, and more rivers; a world without them is not
+            changed by this option.
     """
     rng = np.random.default_rng(seed)
     if theme is None:
         theme = str(rng.choice(list(THEMES), p=_SHARES))
     target, mix = THEMES[theme]
-    builder = WorldBuilder(rng, Bend.draw(rng, float(rng.uniform(1.0, 7.0))))
+    builder = WorldBuilder(rng, Bend.draw(rng, float(rng.uniform(1.0, 7.0))), unique=landmarks)
     blocks, cuts = street_network(rng, extent, target * float(rng.uniform(0.7, 1.4)), rural=theme == "village")
     builder.patch(ellipse(np.zeros(2), extent, extent, 0.0, np.zeros(1)), "asphalt", 0.06, bent=True)
     kinds, weights = zip(*mix, strict=True)
@@ -130,10 +133,17 @@ def build_world(seed: int, extent: float = 400.0, theme: str | None = None) -> W
             kind = countryside.park
         kind(builder, block)
     furnish(builder, cuts, extent)
-    if rng.random() < 0.22:
-        _river(builder, extent, cuts)
+    own = np.random.default_rng([seed, 23])
+    if rng.random() < 0.22 or (landmarks and own.random() < 0.3):
+        shore, decks = _river(builder, extent, cuts)
+        if landmarks:
+            name_river(builder, shore, decks)
+    elif landmarks and own.random() < 0.4:
+        railway(builder, extent, own)
     if rng.random() < 0.35:
         roundabout(builder, cuts, extent)
+    if landmarks:
+        set_landmarks(builder, blocks, extent, own)
     season = str(rng.choice(SEASONS, p=[0.2, 0.4, 0.18, 0.12, 0.10]))
     return World(
         extent,
@@ -150,7 +160,10 @@ def build_world(seed: int, extent: float = 400.0, theme: str | None = None) -> W
     )
 
 
-def _river(builder: WorldBuilder, extent: float, cuts: list[Cut]) -> None:
+def _river(
+    builder: WorldBuilder, extent: float, cuts: list[Cut]
+) -> tuple[Polygon, list[tuple[NDArray[np.float64], float]]]:
+    """Let a river flow through the town; return its shore and its bridges' centre lines and widths."""
     rng = builder.rng
     angle = float(rng.uniform(0, np.pi))
     along, across = axes(angle)
@@ -192,6 +205,7 @@ def _river(builder: WorldBuilder, extent: float, cuts: list[Cut]) -> None:
         keep = clear(line.points, half + 4)
         if keep.all():
             builder.lines.append(line)
+    decks: list[tuple[NDArray[np.float64], float]] = []
     for cut in cuts[:7]:
         road = builder.bend(densify(np.array([cut.start, cut.end]), closed=False))
         wet = ~clear(road, half + 8)
@@ -201,3 +215,5 @@ def _river(builder: WorldBuilder, extent: float, cuts: list[Cut]) -> None:
             if np.hypot(*direction) > 1 and abs(direction @ across) > 0.5 * np.hypot(*direction):
                 builder.lines.append(Line(deck, cut.width * 0.9, (150, 148, 142)))
                 builder.lines.append(Line(deck, cut.width * 0.72, (100, 100, 100)))
+                decks.append((deck, cut.width))
+    return band(half), decks
