@@ -17,6 +17,7 @@ from cvgeo_ros.cli.demo import demo
 from cvgeo_ros.cli.evaluate import evaluate
 from cvgeo_ros.cli.locate import locate
 from cvgeo_ros.cli.map import maps
+from cvgeo_ros.cli.place import place
 from cvgeo_ros.cli.replay import replay
 from cvgeo_ros.cli.scenes import scenes
 from cvgeo_ros.cli.train import train
@@ -59,4 +60,5 @@ bench.command(epilog="Example: [bold]cvgeo bench startup --rounds 5[/]")(startup
 bench.command("map", epilog="Example: [bold]cvgeo bench map --gigabytes 10 --cache-bytes 67108864[/]")(large_map)
 app.add_typer(bench, name="bench")
 app.add_typer(maps, name="map")
+app.add_typer(place, name="place")
 app.add_typer(scenes, name="scenes")

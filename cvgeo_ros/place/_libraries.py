@@ -22,6 +22,9 @@ def sentence_transformer_class() -> Any:
             hidden = True
     try:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # of a second's loading, in the midst of what commands and nodes print
     finally:
         if hidden:
             del sys.modules["torchvision"]

@@ -38,7 +38,6 @@ class Candidate:
         score: fused score, the sum of gate times cosine, in -1..1.
         expert_scores: cosine of each expert, in the order of `PLATFORMS`.
         window: u_min, v_min, u_max, v_max, tile px; the upright box around the window.
-        scale: side of the window, metres.
     """
 
     latitude: float
@@ -47,7 +46,6 @@ class Candidate:
     score: float
     expert_scores: tuple[float, float, float]
     window: tuple[float, float, float, float]
-    scale: float
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,6 @@ class PlaceFinder:
             float(hits.scores[k]),
             (first, second, third),
             window.box,
-            window.scale,
         )
 
 
