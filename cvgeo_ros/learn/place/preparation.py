@@ -21,17 +21,18 @@ _SIDE = r"(?:north|south|east|west)(?:[- ]?(?:north|south|east|west))*(?:ern|war
 _EDGE = r"(?:far |very |upper|lower|top|bottom|left|right|[- ]|-hand|" + _SIDE + r"|central)+"
 _SPOT = r"(?:corner|part|half|side|edge|end|area|section|portion|quarter|quadrant|third|margin|border|rim)s?"
 _FRAME = r"(?: of (?:the |this )?(?:image|picture|frame|scene|view|photo(?:graph)?|shot))?"
+_POLE = rf"(?:(?:(?:upper|lower|top|bottom)[- ])?(?:left|right)|top|bottom|{_SIDE})"
 _AT = r"(?:in|at|on|near|along|across|towards?|to|from|over|into|by)"
 
 _PHRASES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
+        # "from left to right", "from the lower left to the upper right", "from the north to the south"
+        rf",?\s*\bfrom (?:the )?{_POLE} to (?:the )?{_POLE}\b",
         # "in the upper left corner of the image", "along the northern edge", "on the right", "at the top"
         rf",?\s*\b{_AT} the {_EDGE} ?{_SPOT}{_FRAME}\b,?",
         rf",?\s*\b{_AT} the (?:far )?(?:left|right|top|bottom|(?:upper|lower|top|bottom)[- ](?:left|right)|{_SIDE})"
         rf"{_FRAME}\b(?![- ]\w),?",
-        # "from left to right", "from the north to the south"
-        rf",?\s*\bfrom (?:the )?(?:left|right|top|bottom|{_SIDE}) to (?:the )?(?:left|right|top|bottom|{_SIDE})\b",
         r"\b(?:diagonally|horizontally|vertically|anti-?clockwise|counter-?clockwise|clockwise)\s*",
     )
 )
@@ -40,9 +41,13 @@ _RELATIONS = tuple(
     for pattern, replacement in (
         # What lies in a direction from something still lies near it.
         (rf"\b(?:just |directly |immediately )?(?:(?:on|to) the )?{_SIDE}(?: side)? of\b", "near"),
-        (r"\b(?:just |directly |immediately )?(?:on|to) the (?:left|right)(?:-hand)?(?: side)? of\b", "near"),
+        (
+            r"\b(?:just |directly |immediately )?(?:on|to) the (?:(?:upper|lower|top|bottom)[- ])?(?:left|right)"
+            r"(?:-hand)?(?: side)? of\b",
+            "near",
+        ),
         (r"\b(?:left|right) of\b", "near"),
-        (r"\b(?:just |directly |immediately )?(?:above|below)(?: and to the (?:left|right) of)?\b", "near"),
+        (r"\b(?:just |directly |immediately )?(?<!from )(?<!straight )(?:above|below)\b(?! and)", "near"),
         (r"\b(?:upper|lower|top|bottom)[- ](?:left|right) of\b", "near"),
     )
 )
