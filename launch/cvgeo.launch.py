@@ -28,7 +28,7 @@ ARGUMENTS = {
     "visualizer": ("true", "draw the answers"),
     "image_transport": ("raw", "raw or compressed: which image localizer and visualizer take"),
     "vehicle_rate": ("", "frames a second by which the vehicle's own position is followed; empty: by params"),
-    "place_index": ("", "URI of a Milvus that has the index of places; empty: by params, or beside the map"),
+    "place_index": ("", "index of places: its file, or the URI of a Milvus; empty: by params, or beside the map"),
     "place_window": ("", "true: search where the best place for a sentence is; empty: by params"),
     "autopilot": ("none", "who is given the vehicle's own position: none, mavlink (ArduPilot) or px4 (uXRCE-DDS)"),
     "connection": ("", "to the autopilot: udpin:HOST:PORT, udpout:HOST:PORT or a serial device; empty: by params"),

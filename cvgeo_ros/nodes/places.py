@@ -38,7 +38,12 @@ PIXEL_BYTES = 1 << 20
 
 SPECS = (
     Spec("place_model", "place", "Model of sentences: a name of those in models/, or a .safetensors file", held=True),
-    Spec("place_index", "", "Index of the map's windows: empty: beside the map; else the URI of a Milvus", held=True),
+    Spec(
+        "place_index",
+        "",
+        "Index of the map's windows: its file, or the URI of a Milvus; empty: beside the map",
+        held=True,
+    ),
     Spec("place_preload", False, "Load model and index at activation instead of at the first sentence"),
     Spec("place_count", 10, "Places in an answer, at most", 1, MAX_COUNT),
     Spec("place_window", False, "Search where the best place is while neither prior nor track has a position"),

@@ -1,5 +1,7 @@
 """Sentences to the localizer node over DDS: candidates, the window they open, and what cannot be answered."""
 
+import shutil
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("rclpy")
 
@@ -19,9 +22,12 @@ from std_msgs.msg import Header, String
 
 from cvgeo_ros.errors import PlaceError
 from cvgeo_ros.geo import distance, geodetic_to_enu, open_store
+from cvgeo_ros.geo.identity import places_path
 from cvgeo_ros.msg import PlaceCandidateArray
 from cvgeo_ros.nodes import conversions
 from cvgeo_ros.nodes.publishers import LATCHED
+from cvgeo_ros.place.experts import PlaceModel, load_place_model, save_place_model
+from cvgeo_ros.place.index import build_index
 from cvgeo_ros.srv import FindPlace, LoadMap
 
 pytestmark = pytest.mark.ros
@@ -311,6 +317,73 @@ def test_what_goes_wrong_at_activation_is_told(start: Callable[..., Asker]) -> N
         assert asker.operator.graph.call(ChangeState, "localizer/change_state", change).success
     asker.operator.entry("no index of places")
     asker.connect().operator.proves_alive()
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that was never trained."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "fresh.safetensors"
+    save_place_model(PlaceModel(), path)
+    return path
+
+
+def test_the_index_beside_the_map_is_used_once_it_is_there(
+    operate: Callable[..., Any], make_map: Any, tmp_path: Path, weights: Path
+) -> None:
+    path, other = make_map(tmp_path / "map.tif"), make_map(tmp_path / "other.tif", "EPSG:32652")
+    asker = Asker(operate(map=str(path), place_model=str(weights), place_window=True), []).connect()
+    response = asker.call("a hall beside a pond")
+    assert not response.success and "cvgeo place index" in response.message
+    model = load_place_model(weights)
+    build_index(model, open_store(path))
+    message = asker.call("a hall beside a pond").places
+    assert message.query == "a hall beside a pond" and sum(message.expert_weights) == pytest.approx(1.0)
+    scores = [candidate.score for candidate in message.candidates]
+    assert scores and scores == sorted(scores, reverse=True)
+    fused = np.dot(message.expert_weights, message.candidates[0].expert_scores)
+    assert scores[0] == pytest.approx(fused, abs=1e-3)
+    assert asker.prior_of_a_click(1).latitude == message.candidates[0].position.latitude
+    # What people type is answered or refused with a reason.
+    assert "script" in asker.call("池の隣の赤い屋根").places.note
+    for text, words in (("", "empty"), ("x" * 10_000, "10000 characters"), ("?!", "no letters")):
+        response = asker.call(text)
+        assert not response.success and words in response.message
+    asker.say("")
+    assert "empty" in asker.candidates.get(lambda message: bool(message.note) and not message.query).note
+    # The other map has no index yet, then one of this map, and at last its own.
+    load = LoadMap.Request(path=str(other))
+    assert asker.operator.graph.call(LoadMap, "load_map", load).success
+    assert "cvgeo place index" in asker.call("a hall").message
+    index = places_path(other, model.config.name)
+    shutil.copy(places_path(path, model.config.name), index)
+    assert "cannot be used" in asker.call("a hall").message
+    build_index(model, open_store(other))
+    assert asker.call("a hall").places.tile_id == open_store(other).tile_id
+    asker.operator.proves_alive(2)
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [("sentence_transformers", "sentence"), (None, "nowhere.safetensors")],
+    ids=["packages", "weights"],
+)
+def test_what_is_not_installed_is_named(
+    operate: Callable[..., Any],
+    map_path: Path,
+    weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    missing: str | None,
+    words: str,
+) -> None:
+    if missing is not None:
+        monkeypatch.setitem(sys.modules, missing, None)
+    model = weights if missing is not None else map_path.with_name("nowhere.safetensors")
+    asker = Asker(operate(map=str(map_path), place_model=str(model)), []).connect()
+    asker.say("a hall")
+    assert words in asker.candidates.get().note
+    asker.operator.entry(words)
+    asker.operator.proves_alive()
 
 
 def test_a_node_that_is_not_active_says_so(start: Callable[..., Asker]) -> None:
