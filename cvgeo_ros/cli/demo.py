@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cvgeo_ros.cli.options import Device, Model, ShippedScene
-from cvgeo_ros.errors import SceneError
+from cvgeo_ros.errors import PlaceError, SceneError
 from cvgeo_ros.share import shipped
 
 if TYPE_CHECKING:
@@ -23,8 +23,17 @@ def demo(
     model: Model = "nano",
     device: Device = "auto",
     rate: Annotated[float, typer.Option(min=0.05, max=30.0, help="Frames a second that the camera plays.")] = 1.0,
+    sentence: Annotated[
+        str, typer.Option(help="Describes a place: it is searched for first, and clicks are made and located there.")
+    ] = "",
+    place_model: Annotated[
+        str, typer.Option(help="Model of sentences: a shipped one, or a .safetensors file.")
+    ] = "place",
 ) -> None:
     """Play a scene through camera, localizer and visualizer over DDS, click its objects and show where they are.
+
+    With a sentence the localizer is told no position: the best place that the sentence may mean is where it searches,
+    and clicks are made in the frames taken from above it.
 
     Ends with a table, a picture (demo.png), and an MCAP bag for Foxglove and "ros2 bag play". The exit code is 0 only
     if every click was answered over DDS and the bag is whole.
@@ -32,13 +41,17 @@ def demo(
     from rich.console import Console
     from rich.markup import escape
 
+    from cvgeo_ros.cli import demo_sentence as guided
     from cvgeo_ros.cli.report import best_filled, picture, summary, table, write_picture
     from cvgeo_ros.demo.processes import exit_on_signals, set_up_ros
     from cvgeo_ros.geo import open_store
+    from cvgeo_ros.place.query import check_query
     from cvgeo_ros.scene import Scene, read_image
 
+    if sentence:
+        check_query(sentence)  # before anything is loaded
     set_up_ros()
-    from cvgeo_ros.demo.replay import replay
+    from cvgeo_ros.demo.replay import Sentence, replay
 
     # Where nobody watches, lines must not be folded at 80 columns.
     console = Console(width=None if sys.stdout.isatty() else 132)
@@ -46,16 +59,24 @@ def demo(
     tile = open_store(played.map)
     clicks = clicks_of(played)
     (out / "demo.png").unlink(missing_ok=True)
+    parameters = {"model": model, "device": device}
+    asked: Sentence | None = None
     with exit_on_signals(), console.status("starting") as status:
-        outcome = replay(
-            played,
-            clicks,
-            out,
-            {"model": model, "device": device},
-            rate,
-            lambda text: status.update(text) if console.is_terminal else console.print(f"[dim]{text}[/]"),
-        )
+
+        def say(text: str) -> None:
+            status.update(text) if console.is_terminal else console.print(f"[dim]{escape(text)}[/]")
+
+        if sentence:
+            asked = Sentence(sentence, lambda place: guided.clicks_at(played, clicks, place))
+            parameters |= guided.prepare(tile, place_model, out, say)
+        outcome = replay(played, clicks, out, parameters, rate, say, asked)
     answers = outcome.answers
+    if outcome.places is not None:
+        for line in guided.told(outcome.places):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+        if refused := guided.refusal(outcome):
+            raise PlaceError(refused)
+        clicks = guided.clicks_at(played, clicks, outcome.places.candidates[0])
     results = results_of(played, clicks, answers)
     console.print(table(results, tile, f"{played.name}: {len(clicks)} frames, map {tile.tile_id}"))
     for frame, answer in answers.items():
@@ -72,6 +93,9 @@ def demo(
         try:
             write_picture(out / "demo.png", picture(image, shown, tile, titles))
             console.print(f"picture  {out / 'demo.png'}", highlight=False, soft_wrap=True)
+            if outcome.places is not None:
+                write_picture(out / "place.png", guided.picture(image, shown, tile, outcome))
+                console.print(f"place    {out / 'place.png'}", highlight=False, soft_wrap=True)
         except SceneError as error:
             complaints.append(str(error))
     for complaint in complaints:
@@ -79,6 +103,8 @@ def demo(
     if not outcome.bag_failure:
         console.print(f"bag      {out / 'bag'}", highlight=False, soft_wrap=True)
     console.print(f"logs     {out / 'log'}", highlight=False, soft_wrap=True)
+    if outcome.places is not None:
+        console.print(guided.searched(outcome, results, tile), highlight=False, soft_wrap=True)
     console.print(f"[bold]{summary(results, tile)}[/]", highlight=False, soft_wrap=True)
     tile.close()
     if len(received) < len(results) or complaints:

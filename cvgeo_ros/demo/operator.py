@@ -1,4 +1,4 @@
-"""The operator: sees the frames that the camera sends, clicks in them and receives the targets, all over DDS."""
+"""The operator: asks for a place, sees the camera's frames, clicks in them and receives the targets, all over DDS."""
 
 import threading
 import time
@@ -12,12 +12,12 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from std_msgs.msg import Header
+from std_msgs.msg import Header, String
 
 from cvgeo_ros.demo.processes import NAMESPACE, NodeError
-from cvgeo_ros.msg import GeoTargetArray, TargetClickArray
+from cvgeo_ros.msg import GeoTargetArray, PlaceCandidateArray, TargetClickArray
 from cvgeo_ros.nodes.conversions import to_click_array, to_nanoseconds, to_time
-from cvgeo_ros.nodes.publishers import RESULTS
+from cvgeo_ros.nodes.publishers import LATCHED, RESULTS
 
 T = TypeVar("T")
 
@@ -40,8 +40,11 @@ class Operator:
         self._status: dict[str, DiagnosticStatus] = {}
         self._frames: list[Header] = []
         self._answers: dict[int, GeoTargetArray] = {}
+        self._places: list[PlaceCandidateArray] = []
         self._clicks = node.create_publisher(TargetClickArray, "clicks", RESULTS)
         self._targets = node.create_subscription(GeoTargetArray, "targets", self._on_targets, RESULTS)
+        self._sentences = node.create_publisher(String, "query_text", RESULTS)
+        node.create_subscription(PlaceCandidateArray, "place_candidates", self._on_places, LATCHED)
         node.create_subscription(Header, "image/source", self._on_frame, RESULTS)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
 
@@ -62,6 +65,28 @@ class Operator:
             return _value(status, "state") == "active" and bool(connected)
 
         self._wait(lambda: ready() or None, "the localizer to become active")
+
+    def ask(self, sentence: str, listeners: int) -> PlaceCandidateArray:
+        """Describe a place when so many listen, the localizer among them; return the places that may be meant."""
+        self._wait(
+            lambda: self._sentences.get_subscription_count() >= listeners or None,
+            "the localizer to listen to sentences",
+        )
+        former = len(self._places)
+        self._sentences.publish(String(data=sentence))
+        self._wait(lambda: len(self._places) > former or None, "the places that the sentence may mean")
+        return self._places[-1]
+
+    def searched(self, stamp: int) -> tuple[float, ...]:
+        """Return the window of the map (u_min, v_min, u_max, v_max) where the clicks in a frame were looked for."""
+
+        def told() -> tuple[float, ...] | None:
+            status = self._status["localizer"]
+            if _value(status, "answer_stamp") != str(stamp):
+                return None
+            return tuple(float(edge) for edge in _value(status, "search_window").split())
+
+        return self._wait(told, "the window that was searched")
 
     def next_frame(self) -> Header | None:
         """Wait for a frame; return its stamp and file name (frame_id), None at the end of the source.
@@ -125,6 +150,10 @@ class Operator:
     def _on_targets(self, message: GeoTargetArray) -> None:
         with self._tell():
             self._answers[to_nanoseconds(message.header.stamp)] = message
+
+    def _on_places(self, message: PlaceCandidateArray) -> None:
+        with self._tell():
+            self._places.append(message)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         with self._tell():

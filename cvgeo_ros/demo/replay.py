@@ -1,7 +1,7 @@
 """A scene through the real graph: camera, localizer and visualizer as processes, and an operator who clicks."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from cvgeo_ros.demo.operator import Operator, spinning_node
 from cvgeo_ros.demo.processes import NAMESPACE, Processes
 from cvgeo_ros.demo.recorder import Recorder
-from cvgeo_ros.msg import GeoTargetArray
+from cvgeo_ros.msg import GeoTargetArray, PlaceCandidate, PlaceCandidateArray
 from cvgeo_ros.nodes.conversions import to_nanoseconds
 from cvgeo_ros.scene import Scene
 
 PICTURES = tuple(f"/{NAMESPACE}/{topic}" for topic in ("image_annotated", "tile_annotated"))
+PLACES = f"/{NAMESPACE}/places_annotated"
 # The images' subscribers: the localizer, the visualizer whose pictures are recorded, and the bag.
 SUBSCRIBERS = 3
+# The sentence's: the localizer and the bag.
+LISTENERS = 2
 # Frames wait here for their answers, if the localizer is slower than the camera.
 HISTORY_BYTES = 512 << 20
 
@@ -30,16 +33,33 @@ class Clicks:
 
 
 @dataclass(frozen=True)
+class Sentence:
+    """What tells the localizer where to search, instead of the camera's position.
+
+    Attributes:
+        text: A description of a place.
+        choose: Returns the clicks of the scene, as `replay` takes them, that are made once the best place is known.
+    """
+
+    text: str
+    choose: Callable[[PlaceCandidate], "Mapping[str, Clicks]"]
+
+
+@dataclass(frozen=True)
 class Played:
     """What became of a scene.
 
     Attributes:
         answers: By frame: the targets, or why there are none.
         bag_failure: Why the bag is incomplete; empty where it is whole.
+        places: That the sentence may mean, best first.
+        windows: By frame: where it was searched, tile px (u_min, v_min, u_max, v_max).
     """
 
     answers: dict[str, GeoTargetArray | str]
     bag_failure: str
+    places: PlaceCandidateArray | None = None
+    windows: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 def replay(
@@ -49,6 +69,7 @@ def replay(
     localizer: Mapping[str, str],
     rate: float,
     say: Callable[[str], None],
+    sentence: Sentence | None = None,
 ) -> Played:
     """Play a scene's frames, click in them and return the answers.
 
@@ -62,37 +83,53 @@ def replay(
         localizer: Parameters of the localizer besides its map.
         rate: Frames a second.
         say: Told what is going on.
+        sentence: Asked first; its best place is where the localizer searches, which is told no position then.
 
     Raises:
         NodeError: A node ended or cannot do its work.
     """
     answers: dict[str, GeoTargetArray | str] = {}
+    windows: dict[str, tuple[float, ...]] = {}
+    places: PlaceCandidateArray | None = None
+    pictures = PICTURES if sentence is None else (*PICTURES, PLACES)
+    guided = {} if sentence is None else {"place_window": True, "use_position": False, "place_window_timeout": 0.0}
     tile = str(scene.map.resolve())
     with Processes(out / "log") as processes, spinning_node("operator") as node:
         say("starting the localizer and the visualizer")
-        processes.start("localizer", {"map": tile, "prepare_map": True, "history_bytes": HISTORY_BYTES, **localizer})
+        own = {"map": tile, "prepare_map": True, "history_bytes": HISTORY_BYTES, **guided}
+        processes.start("localizer", {**own, **localizer})
         processes.start("visualizer", {"map": tile})
         operator = Operator(node, processes.check)
         operator.wait_for_localizer()
-        with Recorder(node, out / "bag", PICTURES) as bag:
-            say("starting the camera")
-            processes.start(
-                "camera",
-                {
-                    "source": str(scene.root.resolve()),
-                    "rate": rate,
-                    "wait_for_subscribers": SUBSCRIBERS,
-                    "start_delay": 0.5,
-                },
-            )
+        with Recorder(node, out / "bag", pictures) as bag:
+            if sentence is not None:
+                say(f"asking for the place: {sentence.text}")
+                places = operator.ask(sentence.text, LISTENERS)
+                clicks = sentence.choose(places.candidates[0]) if places.candidates else {}
+            if clicks:
+                say("starting the camera")
+                processes.start(
+                    "camera",
+                    {
+                        "source": str(scene.root.resolve()),
+                        "rate": rate,
+                        "wait_for_subscribers": SUBSCRIBERS,
+                        "start_delay": 0.5,
+                    },
+                )
             while len(answers) < len(clicks) and (frame := operator.next_frame()) is not None:
                 name, stamp = frame.frame_id, to_nanoseconds(frame.stamp)
                 if name in clicks:
                     say(f"{name}: {len(clicks[name].ids)} clicks")
                     answers[name] = operator.locate(clicks[name].points, clicks[name].ids, stamp)
+                    if sentence is not None and not isinstance(answers[name], str):
+                        windows[name] = operator.searched(stamp)
             say("finishing the bag")
-            drawn = sum(not isinstance(answer, str) for answer in answers.values())
+            drawn = dict.fromkeys(PICTURES, sum(not isinstance(answer, str) for answer in answers.values()))
+            if places is not None and places.candidates:
+                drawn[PLACES] = 1
             operator.wait(
-                lambda: bool(bag.failure) or all(bag.count(f"{topic}/compressed") >= drawn for topic in PICTURES), 3.0
+                lambda: bool(bag.failure) or all(bag.count(f"{topic}/compressed") >= drawn[topic] for topic in drawn),
+                3.0,
             )
-    return Played(answers, bag.failure)
+    return Played(answers, bag.failure, places, windows)
