@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cvgeo_ros import draw
 from cvgeo_ros.errors import PlaceError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from cvgeo_ros.cli.report import Result
     from cvgeo_ros.demo.replay import Clicks, Played
+    from cvgeo_ros.draw import Picture
     from cvgeo_ros.geo import TileStore
     from cvgeo_ros.msg import PlaceCandidate, PlaceCandidateArray
     from cvgeo_ros.scene import Scene
@@ -100,7 +100,7 @@ def searched(played: "Played", results: "Sequence[Result]", tile: "TileStore") -
     return f"{line}; {inside} of {known} objects clicked lie there" if known else line
 
 
-def picture(frame: draw.Picture, results: "Sequence[Result]", tile: "TileStore", played: "Played") -> draw.Picture:
+def picture(frame: "Picture", results: "Sequence[Result]", tile: "TileStore", played: "Played") -> "Picture":
     """Return a frame with its clicks beside the map with the places found, the window searched and the targets.
 
     Args:
@@ -109,6 +109,10 @@ def picture(frame: draw.Picture, results: "Sequence[Result]", tile: "TileStore",
         tile: The map.
         played: With places and the frame's window.
     """
+    import numpy as np
+
+    from cvgeo_ros import draw
+
     assert played.places is not None
     places = played.places.candidates[:SHOWN]
     targets = [result.target for result in results if result.target is not None]
@@ -129,7 +133,9 @@ def picture(frame: draw.Picture, results: "Sequence[Result]", tile: "TileStore",
     return draw.side_by_side(left, right, titles, height=shape[0])
 
 
-def _centres(boxes: NDArray[np.float64], to_image: NDArray[np.float64]) -> NDArray[np.float64]:
+def _centres(boxes: "NDArray[np.float64]", to_image: "NDArray[np.float64]") -> "NDArray[np.float64]":
     """Return the centres of boxes (N, 4) in tile px as px of a picture: (N, 2)."""
+    import numpy as np
+
     centres = boxes.reshape(-1, 2, 2).mean(axis=1)
     return np.asarray((np.column_stack([centres, np.ones(len(centres))]) @ to_image.T)[:, :2])
