@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from cvgeo_ros.cli.options import Device
+from cvgeo_ros.cli.place_learn import register
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,6 +39,8 @@ place = typer.Typer(
     epilog='Example: [bold]cvgeo place index --map area.tif[/], then [bold]cvgeo place "the stadium beside the river" '
     "--map area.tif --near 45.61,9.02 --radius 2000[/]",
 )
+
+register(place)
 
 Map = Annotated[Path, typer.Option("--map", help="GeoTIFF, .mbtiles file or XYZ folder.")]
 Model = Annotated[str, typer.Option(help="Name of a shipped place model, or a .safetensors file.")]

@@ -281,7 +281,7 @@ def register(app: typer.Typer) -> None:
         "--config config/train_place.yaml[/]"
     )(train)
     app.command(
-        epilog="Examples: [bold]cvgeo place evaluate --data places/test[/], "
+        epilog="Example: [bold]cvgeo place evaluate --data places/test[/], "
         "[bold]cvgeo place evaluate --data GeoText/test_951_version.json --images GeoText/images --slip[/]"
     )(evaluate)
     app.command(

@@ -32,6 +32,8 @@ Text = tuple[str, ...]
 
 COPIES = {"satellite": 4, "drone": 2, "ground": 2}
 """Copies of an image, itself among them."""
+RAW = 0.3
+"""Share of captions left as they were among the prepared ones of unturned images."""
 BATCH = 16
 
 
@@ -200,7 +202,7 @@ class Corpus:
         ]
         for start in range(0, len(missing), 4 * BATCH):
             part = missing[start : start + 4 * BATCH]
-            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+            with torch.inference_mode():
                 found = tower.tower(self.map_rows(part).float().to(device))
             names = [f"{self.keys[index]}/{copy}" for index, copy in part]
             self.tokens.add(dict(zip(names, found.float().cpu().numpy(), strict=True)))
@@ -217,12 +219,15 @@ class Corpus:
         Args:
             index: the image.
             rng: source of chance.
-            prepared: with refined captions, turned copies without orientation; else captions as they were.
+            prepared: with refined captions but for a share of `RAW`, turned copies without orientation; else captions
+                as they were.
             original: share of the image itself among copies.
         """
         wording, count = self.wordings[index], self.copies[index]
         copy = 0 if count == 1 or rng.random() < original else int(rng.integers(1, count))
-        captions = wording.raw if not prepared else wording.turned if copy else wording.refined
+        # Queries come as they are: a model that has read refined captions alone would not know their filler.
+        raw = not prepared or (copy == 0 and rng.random() < RAW)
+        captions = wording.raw if raw else wording.turned if copy else wording.refined
         if not captions:
             copy, captions = 0, wording.refined
         if rng.random() < 0.5:

@@ -77,10 +77,12 @@ def train_tower(
         maps = corpus.map_rows([(draw.image, draw.copy) for draw in draws]).float()
         states, mask = corpus.text_rows([draw.text for draw in draws])
         device = model.device
+        mask = thinned(mask, rng).to(device)
+        # Convolutions in bfloat16 are slower on a CPU.
+        tokens = objective.tower(maps.to(device, memory_format=torch.channels_last))
         with torch.autocast(device.type, torch.bfloat16):
-            tokens = objective.tower(maps.to(device))
             image = objective.heads.image(tokens, _all(tokens))
-            text = objective.heads.text(states.to(device), mask.to(device))
+            text = objective.heads.text(states.to(device), mask)
             logits = objective.words(tokens.mean(dim=1))
         numbers = numbers_of([draw.text for draw in draws]).to(device)
         groups = torch.from_numpy(corpus.groups[indices]).to(device)
@@ -93,6 +95,12 @@ def train_tower(
 
 def _all(tokens: Tensor) -> Tensor:
     return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+
+
+def thinned(mask: Tensor, rng: np.random.Generator, share: float = 0.1) -> Tensor:
+    """Leave out a share of the tokens: others than those of the training captions must do. (B, T) bool -> same."""
+    kept = mask & torch.from_numpy(rng.random(mask.shape) >= share)
+    return torch.where(kept.any(dim=1, keepdim=True), kept, mask)
 
 
 def numbers_of(texts: Sequence[Text]) -> Tensor:

@@ -23,7 +23,7 @@ from .corpus import Corpus
 from .embedding import embed_images, embed_texts
 from .loop import Stage, Watch, run_stage
 from .losses import Temperature, contrastive
-from .tower import numbers_of, train_tower
+from .tower import numbers_of, thinned, train_tower
 
 Indices = NDArray[np.int64]
 HARD = 24
@@ -109,7 +109,7 @@ class ExpertTrainer:
         objective, out = self.objective, self.out
         run_stage(objective, lambda step: self.loss(1, step), first, out / "first", console, save_every)
         run_stage(objective, lambda step: self.loss(2, step), second, out / "second", console, save_every, self.mine_at)
-        return float(self.objective.scale())
+        return float(self.objective.scale().detach())
 
     def loss(self, stage: int, step: int) -> Watch:
         """Of one batch; in stage 2 each text has a mined negative beside those of the batch."""
@@ -123,7 +123,8 @@ class ExpertTrainer:
             hard = self.hard[[self.row[int(index)] for index in indices], rng.integers(self.hard.shape[1])]
             pairs += [(int(index), 0) for index in hard]
         tokens = corpus.token_rows(pairs).to(device)
-        states, mask = (part.to(device) for part in corpus.text_rows([draw.text for draw in draws]))
+        states, mask = corpus.text_rows([draw.text for draw in draws])
+        states, mask = states.to(device), thinned(mask, rng).to(device)
         expert, count = self.objective.expert, len(draws)
         with torch.autocast(device.type, torch.bfloat16):
             image = expert.image(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=device))
