@@ -21,8 +21,8 @@ VIVID: tuple[Colour, ...] = (
     (238, 238, 236),
     (206, 112, 50),
 )
-_CHURCH_ROOFS: tuple[Colour, ...] = ((152, 74, 58), (74, 78, 86), (98, 150, 132))
-_DOMES: tuple[Colour, ...] = ((206, 166, 74), (92, 158, 134), (226, 226, 220), (70, 116, 172))
+_CHURCH_ROOFS: tuple[Colour, ...] = ((152, 74, 58), (74, 78, 86), (92, 146, 114))
+_DOMES: tuple[Colour, ...] = ((206, 166, 74), (84, 150, 108), (226, 226, 220), (70, 116, 172))
 
 
 def disc(centre: NDArray[np.float64], radius: float, top: float, colour: Colour, sides: int = 16) -> list[Roof]:

@@ -143,7 +143,7 @@ def solar_farm(builder: WorldBuilder, box: Box) -> None:
     for t in np.arange(-box.width / 2 + 4, box.width / 2 - 3, 5.6):
         row = Box(box.point(0, t), box.angle, box.length * 0.92, 3.2)
         roofs.append(Roof(row, "shed", 0.7, 1.4, (44, 54, 88), "plain"))
-    builder.building(roofs, [], (150, 150, 150), "solar farm", windows=0.0)
+    builder.building(roofs, [], (66, 70, 84), "solar farm", windows=0.0)
 
 
 def container_yard(builder: WorldBuilder, box: Box) -> None:
