@@ -25,7 +25,7 @@ Data = Annotated[
     Path, typer.Option(help='Folder with a places.json: see "cvgeo place render"; or a GeoText-1652 json.')
 ]
 Images = Annotated[Path | None, typer.Option(help="Folder that the paths in a GeoText-1652 json start from.")]
-Cache = Annotated[Path, typer.Option(help="Folder for what frozen towers compute once: some 1.5 MB a place.")]
+Cache = Annotated[Path, typer.Option(help="Folder for what frozen towers compute once: some 2.5 MB a place.")]
 Out = Annotated[Path, typer.Option(help="Folder for checkpoints, logs and weights; a stopped run goes on from it.")]
 Settings = Annotated[Path | None, typer.Option(help="YAML with fields of PlaceTraining.")]
 Tower = Annotated[str | None, typer.Option(help="Place model whose image tower is taken, instead of training one.")]
