@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from cvgeo_ros.cli.ablate import ablate
 from cvgeo_ros.cli.bench import bench
 from cvgeo_ros.cli.bench_map import large_map, startup
+from cvgeo_ros.cli.bench_place import places
 from cvgeo_ros.cli.demo import demo
 from cvgeo_ros.cli.evaluate import evaluate
 from cvgeo_ros.cli.locate import locate
@@ -58,6 +59,7 @@ app.command(epilog="Example: [bold]cvgeo train --rendered worlds --steps 6000 --
 app.command(epilog="Example: [bold]cvgeo ablate --rendered worlds --benchmark bench/v1 --out out/ablation[/]")(ablate)
 bench.command(epilog="Example: [bold]cvgeo bench startup --rounds 5[/]")(startup)
 bench.command("map", epilog="Example: [bold]cvgeo bench map --gigabytes 10 --cache-bytes 67108864[/]")(large_map)
+bench.command("place", epilog="Example: [bold]cvgeo bench place --windows 1000000 --cores 2[/]")(places)
 app.add_typer(bench, name="bench")
 app.add_typer(maps, name="map")
 app.add_typer(place, name="place")

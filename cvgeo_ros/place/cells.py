@@ -17,7 +17,8 @@ CHUNK = 32_768
 Array = NDArray[np.float32]
 
 
-def _faiss() -> Any:
+def library() -> Any:
+    """FAISS. PlaceError where it is not installed."""
     try:
         import faiss
     except ImportError as error:
@@ -44,7 +45,7 @@ class Cells:
         Raises:
             PlaceError: FAISS is not installed.
         """
-        faiss = _faiss()
+        faiss = library()
         count = 2 ** round(np.log2(np.sqrt(rows)))
         index = faiss.IndexIVFScalarQuantizer(
             faiss.IndexFlatIP(dim), dim, count, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
@@ -59,7 +60,7 @@ class Cells:
     @classmethod
     def load(cls, chunks: Iterator[bytes]) -> "Cells":
         """Of what `save` wrote. PlaceError where FAISS is not installed; RuntimeError where the bytes are others."""
-        faiss = _faiss()
+        faiss = library()
         rest = bytearray()
 
         def read(size: int) -> bytes:
@@ -73,12 +74,12 @@ class Cells:
 
     def save(self, file: BinaryIO) -> None:
         """Append it to a file."""
-        faiss = _faiss()
+        faiss = library()
         faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write))
 
     def search(self, vector: Array, count: int, among: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """Rows that are likely the best for a vector (D,), at most `count`; of those `among` marks, where given."""
-        faiss = _faiss()
+        faiss = library()
         selector, probes = None, self._index.nprobe
         if among is not None:
             bits = np.packbits(among, bitorder="little")

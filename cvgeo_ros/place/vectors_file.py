@@ -22,6 +22,8 @@ from .vectors import EXACT, Array, Hits, IndexHeader, check_query_vector
 
 MAGIC, END = b"CVGEOPL\n", b"CVGEOEND"
 PREFIX = len(MAGIC) + 8
+FEW = 2_000
+"""Of more windows than `EXACT`, so many are compared one by one where a search is confined to them."""
 SPARE = 4
 """Of the cells' answer so many times as asked for are compared again, in full precision."""
 CHUNK = 8192
@@ -49,7 +51,7 @@ def damaged(path: Path, what: object) -> PlaceError:
 class FileVectors:
     """Finished vectors in a file; threads may share it.
 
-    Up to `EXACT` windows, and wherever a search is confined to that few, the answer is exact. Memory: the vectors
+    Up to `EXACT` windows, and where a search is confined to `FEW` of more, the answer is exact. Memory: the vectors
     themselves up to `EXACT`, the cells (a byte a number) beyond; the rest is read from the file as it is needed.
 
     Raises:
@@ -113,7 +115,7 @@ class FileVectors:
         query = check_query_vector(vector, self.header.dim)
         among = None if near is None or radius is None else self._within(near, radius)
         rows = None if among is None else np.flatnonzero(among)
-        if self._cells is not None and (rows is None or len(rows) > EXACT):
+        if self._cells is not None and (rows is None or len(rows) > FEW):
             found = self._cells.search(query, SPARE * count + 32, among)
         else:
             found = np.arange(len(self)) if rows is None else rows
