@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cvgeo_ros.cli.place_render import render
 from cvgeo_ros.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -276,6 +277,10 @@ def _stopping(console: "Console") -> Iterator[None]:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``cvgeo place``."""
+    app.command(
+        epilog="Example: [bold]cvgeo place render --out places/train --split train --places 2000 --workers 2[/], "
+        "[bold]cvgeo place render --out places/train --places 0 --sheet sheet.png[/]"
+    )(render)
     app.command(
         epilog="Example: [bold]cvgeo place train --data places/train --cache cache --out out/place "
         "--config config/train_place.yaml[/]"

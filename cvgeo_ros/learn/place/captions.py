@@ -151,7 +151,8 @@ class _Writer:
             zone = self.pick(ZONES[facts.platform][_zone(facts.things[index], facts.platform)])
             name = self.names[index]
             text = self.pick(self.words.zoned).format(first=name, zone=zone, **self._verbs(index))
-            found.append(text.replace(" of the frame of the image", " of the frame"))
+            whole = facts.platform == "ground" or "of the frame" in zone
+            found.append(text.replace(" of the image", "") if whole else text)
         return [text for text in found if text][: most + (facts.platform == "ground")]
 
     def _verbs(self, index: int) -> dict[str, str]:

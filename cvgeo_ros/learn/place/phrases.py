@@ -170,7 +170,7 @@ def _strings(value: object) -> Iterator[str]:
 
 def with_article(noun: str) -> str:
     """Put "a" or "an" before a noun phrase."""
-    return f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def definite(phrase: str) -> str:

@@ -31,6 +31,7 @@ from cvgeo_ros.geo.camera import Attitude, PinholeCamera
 from cvgeo_ros.learn.place.captions import WORDINGS, captions_of
 from cvgeo_ros.learn.place.facts import WEIGHTS, Facts
 from cvgeo_ros.learn.place.looking import read_facts
+from cvgeo_ros.learn.place.phrases import Wording
 from cvgeo_ros.learn.place.surroundings import Scenery
 from cvgeo_ros.learn.scenes.dataset import write_jpeg
 from cvgeo_ros.learn.scenes.ground import Walker, draw_walker, photograph, render_ground
@@ -79,8 +80,11 @@ def render_set(
         raise SceneError(f"{split!r} is no split; it is one of {', '.join(FIRST_SEEDS)}")
     for name in ("images", "worlds"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    items = write_captions(folder, split)
+    known: dict[str, list[Item]] = {}
+    items = write_captions(folder, split, known)
     seed = FIRST_SEEDS[split]
+    if len(items) // 3 >= places:
+        return items
     with multiprocessing.get_context("spawn").Pool(workers, partial(cv2.setNumThreads, 1)) as pool:
         while len(items) // 3 < places:
             lacking = -(-(places - len(items) // 3) // _PLACES)
@@ -90,23 +94,35 @@ def render_set(
                     fresh.append(seed)
                 seed += 1
             for _ in pool.imap_unordered(partial(write_world, folder), fresh):
-                items = write_captions(folder, split)
+                items = write_captions(folder, split, known)
                 if progress is not None:
                     progress(len(items) // 3)
     return items
 
 
-def write_captions(folder: Path, split: str) -> list[Item]:
-    """Write ``places.json`` of all worlds that are there, with captions in the split's wording; return its entries."""
+def write_captions(folder: Path, split: str, known: dict[str, list[Item]] | None = None) -> list[Item]:
+    """Write ``places.json`` of all worlds that are there, and return its entries.
+
+    Args:
+        folder: The set.
+        split: Gives the wording.
+        known: Entries by world that need not be written anew; new ones are added.
+    """
     wording = WORDINGS["held-out" if split == "test" else "training"]
-    items: list[Item] = []
+    known = {} if known is None else known
     for record in sorted((folder / "worlds").glob("*.json")):
-        for entry in json.loads(record.read_text()):
-            facts = Facts.model_validate(entry.pop("facts"))
-            rng = np.random.default_rng([entry["world"], *entry["image"].encode()])
-            items.append({**entry, "captions": captions_of(facts, wording, rng)})
+        if record.stem not in known:
+            known[record.stem] = [_captioned(entry, wording) for entry in json.loads(record.read_text())]
+    items = [item for name in sorted(known) for item in known[name]]
     _write_whole(folder / "places.json", json.dumps(items, indent=0))
     return items
+
+
+def _captioned(entry: Item, wording: Wording) -> Item:
+    facts = Facts.model_validate(entry["facts"])
+    rng = np.random.default_rng([entry["world"], *entry["image"].encode()])
+    told = {key: value for key, value in entry.items() if key != "facts"}
+    return {**told, "captions": captions_of(facts, wording, rng)}
 
 
 def write_world(folder: Path, seed: int) -> None:

@@ -7,7 +7,7 @@ TRAINING = Wording(
         "stadium": (
             ("oval stadium with a running track", "oval stadiums with running tracks"),
             ("stadium with stands around a track", "stadiums with stands around their tracks"),
-            ("large oval sports stadium", "large oval sports stadiums"),
+            ("large sports stadium with an oval track", "large sports stadiums with oval tracks"),
         ),
         "round pond": (
             ("round pond", "round ponds"),
@@ -96,7 +96,7 @@ TRAINING = Wording(
             "The image shows a bird's-eye view of {setting}",
             "This is a satellite view of {setting}",
             "The picture is a top-down view of {setting}",
-            "The image captures {setting} seen from straight above",
+            "Seen from straight above, the image captures {setting}",
         ),
         "drone": (
             "The image is an aerial view of {setting}, taken by a drone",
@@ -125,7 +125,7 @@ TRAINING = Wording(
         ),
         "ground": ("One can see {things}", "The view includes {things}", "Along the street one finds {things}"),
     },
-    joined=("{setting} with {things}", "{setting}, including {things}"),
+    joined=("{setting}, with {things}", "{setting}, including {things}"),
     near=("{first} {is} right next to {second}", "{first} {is} close to {second}", "{first} {is} near {second}"),
     between=("{first} {lies} between {second} and {third}",),
     towards=("{first} {is} located {direction} {second}", "{first} {lies} {direction} {second}"),

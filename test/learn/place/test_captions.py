@@ -165,4 +165,5 @@ def test_every_roof_colour_has_a_name() -> None:
 def test_grammar_of_lists_and_articles() -> None:
     assert listed(["a hall", "two ponds", "a church"]) == "a hall, two ponds and a church"
     assert with_article("oval stadium") == "an oval stadium" and with_article("hall") == "a hall"
+    assert with_article("urban house") == "an urban house"
     assert definite("an oval stadium") == "the oval stadium" and definite("two halls") == "the two halls"
