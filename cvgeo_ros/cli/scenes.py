@@ -46,6 +46,9 @@ def flight(
     heading_error: Annotated[float, typer.Option(min=0.0, help="Sigma of the compass, deg.")] = 5.0,
     width: Annotated[int, typer.Option(min=160, help="Of the frames, px; 16:9.")] = 960,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of the frames' JPEG.")] = 80,
+    landmarks: Annotated[
+        bool, typer.Option("--landmarks", help="A town with stadiums, churches, round ponds: what sentences name.")
+    ] = False,
 ) -> None:
     """Render a flight over a town on another day than its map: a scene, and flight.mcap with telemetry and truth."""
     from cvgeo_ros.learn.scenes.flight import BAG, SEED, Options, write_flight
@@ -59,6 +62,7 @@ def flight(
         heading_error=heading_error,
         width=width,
         quality=quality,
+        landmarks=landmarks,
     )
     scene = write_flight(out, SEED if seed is None else seed, options)
     size = (out / BAG).stat().st_size / 1e6

@@ -13,6 +13,7 @@ from cvgeo_ros.geo import distance, enu_to_geodetic, geodetic_to_enu, open_store
 from cvgeo_ros.learn.evaluation import Protocol
 from cvgeo_ros.learn.scenes.bagging import scene_moments, write_bag
 from cvgeo_ros.learn.scenes.flight import SPEED, Options, Track, write_flight
+from cvgeo_ros.learn.scenes.world import World
 from cvgeo_ros.scene import Scene
 from cvgeo_ros.telemetry.images import to_rgb
 from cvgeo_ros.telemetry.messages import camera_from_info, to_nanoseconds
@@ -133,3 +134,17 @@ def test_a_scene_becomes_a_bag_with_the_priors_of_a_protocol(tmp_path: Path) -> 
     write_bag(path, scene_moments(scene, np.random.default_rng(0), Protocol.BLIND))
     with Bag(path) as bag:
         assert not {"/cvgeo/fix", "/cvgeo/compass_hdg", "/cvgeo/rel_alt"} & bag.topics.keys()
+
+
+def test_landmarks_are_set_into_the_town_where_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Laid(Exception):
+        pass
+
+    def note(seed: int, extent: float, theme: str, landmarks: bool) -> World:
+        raise Laid(landmarks)
+
+    monkeypatch.setattr("cvgeo_ros.learn.scenes.flight.build_world", note)
+    for landmarks in (False, True):
+        with pytest.raises(Laid) as laid:
+            write_flight(tmp_path, 700_007, Options(landmarks=landmarks))
+        assert laid.value.args == (landmarks,)

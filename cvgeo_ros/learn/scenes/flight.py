@@ -61,6 +61,7 @@ class Options:
         height_error: Standard deviation of the height above ground, m.
         width: Of the frames, px; their height is 9/16 of it.
         quality: Of their JPEG.
+        landmarks: Whether the town has what a person would name from the air; it is another town then.
     """
 
     seconds: float = 60.0
@@ -72,6 +73,7 @@ class Options:
     height_error: float = 0.5
     width: int = 960
     quality: int = 80
+    landmarks: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,12 +140,12 @@ class Track:
 def write_flight(out: Path, seed: int = SEED, options: Options = Options()) -> Scene:
     """Render a flight into a folder: a scene (map.tif, frames, frames.csv, objects.json) and ``flight.mcap``.
 
-    One seed always gives the same flight; its town and track do not depend on the options. The scene's frames.csv tells
-    the exact position and heading, the bag's telemetry the rough ones of the options.
+    One seed always gives the same flight; its town and track do not depend on the options, landmarks apart. The scene's
+    frames.csv tells the exact position and heading, the bag's telemetry the rough ones of the options.
     """
     cv2.setNumThreads(1)
     rng = np.random.default_rng([seed, 5])
-    world = build_world(seed, SIDE * GSD + 90.0, "mixed")
+    world = build_world(seed, SIDE * GSD + 90.0, "mixed", options.landmarks)
     seasons = rng.choice(SEASONS, 2, replace=False)
     then, now = (world.aged(rng, 0.03, str(season)) for season in seasons)
     track = Track(rng)
