@@ -18,6 +18,7 @@ _ORDINARY = ("house", "building", "shed", "barn")
 _HALLS = ("church", "domed hall", "round tower")
 _GROUNDS = ("stadium", "solar farm", "container yard")
 _PAINTED = ("tank", "round tower")
+_LEAST = {"river": 0.02, "railway": 0.015, "bridge": 0.004, "pool": 0.0008}
 _SPREAD = 0.3
 
 
@@ -89,7 +90,7 @@ def _objects(view: View, project: Project, scenery: Scenery, real: NDArray[np.bo
     for key in np.flatnonzero(number):
         item = scenery.world.objects.get(int(key))
         share = number[key] / view.ids.size
-        if item is None or share < (0.006 if platform == "ground" else 0.0008):
+        if item is None or share < (0.004 if platform == "ground" else 0.0008):
             continue
         part = 1.0
         if platform != "ground":
@@ -105,9 +106,7 @@ def _things(seen: list[_Seen], scenery: Scenery, platform: str, material: NDArra
     for item in seen:
         cls = scenery.world.objects[item.id].cls
         long = cls in ("river", "railway", "bridge")
-        least = {"river": 0.02, "railway": 0.015, "bridge": 0.004}.get(
-            cls, 0.003 if WEIGHTS.get(cls, 0) > 4 else 0.0008
-        )
+        least = _LEAST.get(cls, 0.003 if WEIGHTS.get(cls, 0) > 4 else 0.0008)
         if cls == "monument" or cls not in WEIGHTS or item.share < least or (item.part < 0.3 and not long):
             continue
         groups[cls, _colour(item, scenery, platform)].append(item)

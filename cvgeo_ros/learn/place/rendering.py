@@ -201,8 +201,8 @@ def draw_drone(rng: np.random.Generator, target: NDArray[np.float64]) -> Drone:
     """Draw a drone 50 to 130 m high that looks at a place, 35 to 90 degrees down, and little beyond the world's rim."""
     fallback = None
     for _ in range(60):
-        altitude = float(np.exp(rng.uniform(np.log(50), np.log(130))))
-        fov = float(np.radians(rng.uniform(44, 66)))
+        altitude = float(rng.uniform(50, 130))
+        fov = float(np.radians(rng.uniform(50, 74)))
         pitch = -np.pi / 2 if rng.random() < 0.2 else float(np.radians(rng.uniform(-82, -35)))
         camera = PinholeCamera.from_hfov(SIZE, SIZE, fov)
         attitude = Attitude(float(rng.uniform(-np.pi, np.pi)), pitch, float(np.radians(rng.normal(0, 1.0))))
@@ -234,26 +234,34 @@ def _draw_walker(rng: np.random.Generator, stage: Stage, centre: NDArray[np.floa
     local = replace(stage, world=_around(stage.world, *about))
     found: list[Walker] = []
     for reach in (45.0, 70.0, 110.0, 200.0):
-        drawn = (draw_walker(rng, local, camera, reach, about) for _ in range(8))
+        drawn = (draw_walker(rng, local, camera, reach, about) for _ in range(14))
         found = [walker for walker in drawn if walker is not None]
         if found:
             break
     if not found:  # every spot of every street is taken
         return Walker(*about, 1.8, float(rng.uniform(-np.pi, np.pi)), 0.0, camera)
-    objects = [item for item in local.world.objects.values() if WEIGHTS.get(item.cls, 0) > 1]
     surface = stage.full.surface
+    objects = [item for item in local.world.objects.values() if WEIGHTS.get(item.cls, 0) > 1]
     middles = np.array([item.corners[:, :2].mean(axis=0) for item in objects])
-    weights = np.array([WEIGHTS[item.cls] for item in objects])
+    weights = np.array([max(0.3, WEIGHTS[item.cls] - 2) for item in objects])
+    tall = np.array([item.height > _HIGH for item in objects])
+
+    def height(walker: Walker, targets: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Height of what stands in the way from a walker to targets (N, 2), at shares of the way."""
+        here = np.array([walker.x, walker.y])
+        way = here + (targets - here)[:, None] * shares[None, :, None]
+        return surface.height[surface.cell(way[:, :, 0], way[:, :, 1])].max(axis=1)
 
     def interest(walker: Walker) -> float:
         offset = middles - (walker.x, walker.y)
         far = np.hypot(*offset.T)
         turn = (np.arctan2(offset[:, 1], offset[:, 0]) - walker.yaw + np.pi) % (2 * np.pi) - np.pi
-        ahead = (np.abs(turn) < 0.42 * camera.hfov) & (far > 9) & (far < 90)
-        way = np.linspace(5, 15, 6)
-        rows, columns = surface.cell(walker.x + way * np.cos(walker.yaw), walker.y + way * np.sin(walker.yaw))
-        blocked = 0.3 if surface.height[rows, columns].max() > 2.2 else 1.0
-        return float((weights * ahead / np.maximum(far, 25)).sum() * rng.uniform(0.6, 1.4) * blocked)
+        ahead = np.flatnonzero((np.abs(turn) < 0.42 * camera.hfov) & (far > 9) & (far < 100))
+        open_way = (height(walker, middles[ahead], np.linspace(0.1, 0.6, 8)) < 2.5) | tall[ahead]
+        before = np.array([[walker.x + 15 * np.cos(walker.yaw), walker.y + 15 * np.sin(walker.yaw)]])
+        blocked = 0.3 if height(walker, before, np.linspace(0.3, 1, 6))[0] > 2.2 else 1.0
+        seen = weights[ahead] * open_way / np.maximum(far[ahead], 25)
+        return float((0.01 + seen.sum()) * rng.uniform(0.7, 1.3) * blocked)
 
     return max(found, key=interest)
 
