@@ -1,5 +1,6 @@
 """Stage 0: the convolutional tower of the place model, trained on all platforms at once, then frozen for good."""
 
+import json
 import math
 import re
 from collections import Counter
@@ -59,7 +60,7 @@ def train_tower(
     """
     torch.manual_seed(seed)
     described = [corpus.captions(index) for index in range(len(corpus.images))]
-    words = vocabulary(described)
+    words = _words(described, out)
     number = {word: index for index, word in enumerate(words)}
     rarity = torch.tensor(list(words.values()), device=model.device)
     present = torch.zeros(len(described), len(words), dtype=torch.bool)
@@ -91,6 +92,17 @@ def train_tower(
         return {"loss": matched + 0.5 * named, "matched": matched.detach(), "words": named.detach()}
 
     run_stage(objective, loss, stage, out, console)
+
+
+def _words(described: Sequence[Sequence[Text]], out: Path) -> dict[str, float]:
+    """The vocabulary the run began with: images that came in since do not change it."""
+    path = out / "words.json"
+    if not path.is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(vocabulary(described)))
+        partial.rename(path)
+    return dict(json.loads(path.read_text()))
 
 
 def _all(tokens: Tensor) -> Tensor:
