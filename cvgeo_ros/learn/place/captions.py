@@ -92,7 +92,7 @@ class _Writer:
         if thing.size is not None and not many and self.rng.random() < 0.8:
             noun = f"{self.pick(self.words.sizes[thing.size])} {noun}"
         if not many:
-            return noun if noun.endswith("baths") else with_article(noun)
+            return with_article(noun)
         return f"{NUMBERS.get(thing.count, 'many' if thing.count > 9 else 'several')} {noun}"
 
     def _surroundings(self) -> list[str]:

@@ -107,7 +107,12 @@ def _things(seen: list[_Seen], scenery: Scenery, platform: str, material: NDArra
         cls = scenery.world.objects[item.id].cls
         long = cls in ("river", "railway", "bridge")
         least = _LEAST.get(cls, 0.003 if WEIGHTS.get(cls, 0) > 4 else 0.0008)
-        if cls == "monument" or cls not in WEIGHTS or item.share < least or (item.part < 0.3 and not long):
+        if (
+            cls == "monument"
+            or cls not in WEIGHTS
+            or item.share < least
+            or (max(item.part, 5 * item.share) < 0.3 and not long)
+        ):
             continue
         groups[cls, _colour(item, scenery, platform)].append(item)
     track = material[MATERIAL_INDEX["court_red"]] > 0.01

@@ -136,7 +136,7 @@ def sides(view: View) -> tuple[str, ...]:
     height, width = view.kind.shape
     band = view.kind[height // 4 : height // 2] == BUILDING
     left, _, right = (float(part.mean()) for part in np.array_split(band, 3, axis=1))
-    if float((view.kind[: height // 4, width // 3 : -width // 3] == BUILDING).mean()) > 0.35:
+    if float((view.kind[: height // 4, width // 3 : -width // 3] == BUILDING).mean()) > 0.5:
         return ("wall ahead",)
     if min(left, right) > 0.3:
         return ("both sides",)

@@ -23,7 +23,7 @@ TRAINING = Wording(
             ("helicopter landing pad", "helicopter landing pads"),
         ),
         "baths": (
-            ("open-air swimming baths", "open-air swimming baths"),
+            ("open-air swimming pool on a lawn", "open-air swimming pools on lawns"),
             ("large swimming pool with lanes", "large swimming pools with lanes"),
         ),
         "solar farm": (
