@@ -22,7 +22,7 @@ IMPORT_NAMES = {
     "sentence-transformers": "sentence_transformers",
 }
 # Come with another package that is pinned.
-COME_ALONG = {"affine": "rasterio"}
+COME_ALONG = {"affine": "rasterio", "transformers": "sentence_transformers"}
 ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy", "tf2_ros"}
 
 
