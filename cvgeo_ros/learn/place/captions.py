@@ -50,7 +50,9 @@ class _Writer:
     def write(self, style: int) -> str:
         """Write a caption; style 0 names most things, 1 opens with them, 2 dwells on the surroundings."""
         facts, rng = self.facts, self.rng
-        setting = self.pick(self.words.settings[facts.setting])
+        # High blocks alone are no neighbourhood by their roofs, but open land they are not either.
+        high = facts.setting == "open" and any(thing.name == "tower block" for thing in facts.things)
+        setting = self.pick(self.words.settings["slabs" if high else facts.setting])
         shown = self._chosen(4 if style == 0 else 3)
         names = [self.names[index] for index in shown]
         parts: list[str] = []

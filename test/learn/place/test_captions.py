@@ -129,6 +129,12 @@ def test_a_thing_between_two_others_is_told() -> None:
     ) or (re.search(r"(plaza|square)[\w ]* lies between the", " ".join(spoken(facts, "training"))))
 
 
+def test_high_blocks_do_not_stand_on_empty_land() -> None:
+    towers = Facts(platform="ground", setting="open", buildings=2, things=(Thing(name="tower block", weight=9),))
+    assert "hardly any buildings" in " ".join(spoken(towers.model_copy(update={"things": ()}), "training"))
+    assert not re.search("hardly any buildings|mostly unbuilt", " ".join(spoken(towers, "training")))
+
+
 def test_facades_of_a_street_are_told_with_side_and_storeys() -> None:
     text = " ".join(spoken(STREET, "training"))
     assert re.search(r"(single-storey|low) [\w ]*house with beige walls", text)
