@@ -137,7 +137,9 @@ def build_index(
     with write_vectors(place, wanted) as writer:
         kept = writer.rows
         if not is_milvus(place):
-            _check_room(Path(place), (len(grid) - writer.next) * record(wanted.dim).itemsize)
+            # A record, its centre once more, and a byte a number in the cells.
+            each = record(wanted.dim).itemsize + 16 + wanted.dim
+            _check_room(Path(place), (len(grid) - writer.next) * each)
         for ids, images, metres in _crops(grid, writer.next, model.config.image_size, say):
             vectors = fused_images(model.embed_images(images, metres / images.shape[1]))
             writer.add(ids, vectors, grid.centres(ids))

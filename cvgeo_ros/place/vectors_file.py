@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import PlaceError
 from ..geo.geodesy import WGS84, check_place
 from .cells import Cells
-from .vectors import EXACT, Array, Hits, IndexHeader, check_query_vector
+from .vectors import Array, Hits, IndexHeader, check_query_vector
 
 MAGIC, END = b"CVGEOPL\n", b"CVGEOEND"
 PREFIX = len(MAGIC) + 8
@@ -51,7 +51,7 @@ def damaged(path: Path, what: object) -> PlaceError:
 class FileVectors:
     """Finished vectors in a file; threads may share it.
 
-    Up to `EXACT` windows, and where a search is confined to `FEW` of more, the answer is exact. Memory: the vectors
+    Where there are no cells, and where a search is confined to `FEW` windows, the answer is exact. Memory: vectors
     themselves up to `EXACT`, the cells (a byte a number) beyond; the rest is read from the file as it is needed.
 
     Raises:

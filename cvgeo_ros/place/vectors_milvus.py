@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from ..errors import PlaceError
 from ..geo import distance
 from ..geo.geodesy import check_place, metres_per_degree
-from .cells import PROBES
 from .vectors import EXACT, Array, Hits, IndexHeader, check_query_vector
 
 REGISTRY = "cvgeo_places"
 BATCH = 1000
 MOST = 16_384
 """Answers of one search, at most: Milvus' own limit."""
+REACH, REACH_NEAR = 256, 2048
+"""Windows that a search keeps in view on its way (HNSW's ef), anywhere and near a place."""
 TIMEOUT = 30.0
 TOKEN = "MILVUS_TOKEN"
 """Environment variable with the token, or user:password, of a Milvus that asks for it."""
@@ -100,7 +101,7 @@ class Connection:
             schema.add_field("longitude", kinds.DOUBLE)
             schema.add_field("vector", kinds.FLOAT_VECTOR, dim=header.dim)
             if header.windows > EXACT:
-                self._make(self.name, schema, "vector", "IVF_FLAT", {"nlist": cells(header)})
+                self._make(self.name, schema, "vector", "HNSW", {"M": 16, "efConstruction": 200})
             else:
                 self._make(self.name, schema, "vector", "FLAT", {})
 
@@ -110,11 +111,6 @@ class Connection:
         self.client.create_collection(
             name, schema=schema, index_params=index, consistency_level="Strong", timeout=TIMEOUT
         )
-
-
-def cells(header: IndexHeader) -> int:
-    """How many cells share the vectors."""
-    return int(max(2 ** round(np.log2(np.sqrt(max(header.windows, 1)))), 1))
 
 
 class MilvusVectors:
@@ -165,10 +161,9 @@ class MilvusVectors:
         return Hits(ids, np.asarray(vectors @ query), vectors)
 
     def _ask(self, query: Array, limit: int, condition: str) -> list[dict[str, Any]]:
-        count = cells(self.header)
-        # The few that are left by a condition may lie in any cell.
-        probes = count if condition else max(count // PROBES, 1)
-        parameters = {"nprobe": probes} if self.header.windows > EXACT else {}
+        # A condition leaves few of the neighbours that the search goes along.
+        reach = max(4 * limit, REACH_NEAR if condition else REACH)
+        parameters = {"ef": min(reach, MOST)} if self.header.windows > EXACT else {}
         with self._connection.told():
             (hits,) = self._connection.client.search(
                 self._connection.name,
