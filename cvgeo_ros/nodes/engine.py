@@ -102,7 +102,7 @@ class Engine(Worker):
         height, width = rgb.shape[:2]
         camera = priors.camera(frame, width, height)
         prior = priors.at(frame, self._parameters)
-        area = priors.area(frame.received)
+        area = priors.area(frame.received) if self._parameters.flag("place_window") else None
         converted = time.perf_counter()
         if self._forget.is_set():
             self._forget.clear()

@@ -185,15 +185,14 @@ class LocalizerNode(LifecycleNode):
     def _subscribe(self) -> None:
         assert self._places is not None
         images, clicks, vehicle, sentences = (MutuallyExclusiveCallbackGroup() for _ in range(4))
-        self._own_subscriptions = [
-            frames.subscribe(self, self._settings, self._on_image, images),
-            *(
-                self.create_subscription(kind, topic, self._on_click, RESULTS, callback_group=clicks)
-                for kind, topic in ((Point, "click"), (PointStamped, "click_stamped"), (TargetClickArray, "clicks"))
-            ),
-            *self._priors.subscribe(self, vehicle),
-            *self._places.subscribe(sentences),
+        # One after the other: who sees the first may already ask.
+        self._own_subscriptions = [frames.subscribe(self, self._settings, self._on_image, images)]
+        self._own_subscriptions += [
+            self.create_subscription(kind, topic, self._on_click, RESULTS, callback_group=clicks)
+            for kind, topic in ((Point, "click"), (PointStamped, "click_stamped"), (TargetClickArray, "clicks"))
         ]
+        self._own_subscriptions += self._priors.subscribe(self, vehicle)
+        self._own_subscriptions += self._places.subscribe(sentences)
 
     def _unsubscribe(self) -> None:
         for subscription in self._own_subscriptions:

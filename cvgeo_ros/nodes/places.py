@@ -23,6 +23,7 @@ from cvgeo_ros.nodes.priors import Priors
 from cvgeo_ros.nodes.publishers import LATCHED, RESULTS
 from cvgeo_ros.nodes.worker import Worker
 from cvgeo_ros.place.config import PLATFORMS
+from cvgeo_ros.place.query import check_query
 from cvgeo_ros.srv import FindPlace
 
 if TYPE_CHECKING:
@@ -116,9 +117,15 @@ class MapSearch:
         self, text: str, count: int, near: tuple[float, float] | None, radius: float | None
     ) -> tuple["Places", str]:
         """See Search."""
+        check_query(text)
         self.load()
         assert self._finder is not None and self._tile is not None
-        return self._finder.find(text, count, near, radius), self._tile.tile_id
+        try:
+            return self._finder.find(text, count, near, radius), self._tile.tile_id
+        except Exception:
+            # An index that is damaged, or a server that was away, may be there again for the next sentence.
+            self._forget_map()
+            raise
 
     def _forget_map(self) -> None:
         if self._finder is not None:
@@ -250,7 +257,7 @@ class PlaceFinding:
 
     def report(self, now: int) -> dict[str, str]:
         """Return what diagnostics tell at a time (ns) on the node's clock; nothing before the first sentence."""
-        area = self._priors.area(now)
+        area = self._priors.area(now) if self._parameters.flag("place_window") else None
         with self._lock:
             if not self._values:
                 return {}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ pytest.importorskip("rclpy")
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import NavSatFix
 from std_msgs.msg import Header, String
 
@@ -27,6 +30,7 @@ from cvgeo_ros.msg import PlaceCandidateArray
 from cvgeo_ros.nodes import conversions
 from cvgeo_ros.nodes.publishers import LATCHED
 from cvgeo_ros.place.experts import PlaceModel, load_place_model, save_place_model
+from cvgeo_ros.place.finder import PlaceFinder
 from cvgeo_ros.place.index import build_index
 from cvgeo_ros.srv import FindPlace, LoadMap
 
@@ -118,6 +122,11 @@ class Asker:
 
     def call(self, query: str, **options: Any) -> Any:
         return self.operator.graph.call(FindPlace, "find_place", FindPlace.Request(query=query, **options))
+
+    def set(self, name: str, value: Any) -> None:
+        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        response = self.operator.graph.call(SetParameters, "localizer/set_parameters", request)
+        assert response.results[0].successful
 
     def prior_of_a_click(self, stamp: int) -> Any:
         self.operator.proves_alive(stamp)
@@ -220,6 +229,10 @@ def test_the_best_place_is_where_clicks_are_searched(start: Callable[..., Asker]
     fixes.publish(NavSatFix(header=Header(stamp=conversions.to_time(stamp)), latitude=24.25, longitude=120.7))
     asker.operator.graph.wait_until(lambda: asker.operator.node._priors._fix.nearest(stamp, 0) is not None)
     assert asker.prior_of_a_click(stamp).latitude == 24.25
+    asker.set("place_window", False)
+    assert asker.prior_of_a_click(4).latitude is None
+    asker.set("place_window", True)
+    assert asker.prior_of_a_click(5).latitude == best.position.latitude
     # A sentence that cannot be answered is no reason to search where the one before it led.
     asker.search.broken = PlaceError("the query is empty")
     asker.say("")
@@ -321,15 +334,16 @@ def test_what_goes_wrong_at_activation_is_told(start: Callable[..., Asker]) -> N
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that was never trained."""
+    """A model that was never trained, its libraries imported: a busy machine takes longer than a service may."""
     torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "fresh.safetensors"
-    save_place_model(PlaceModel(), path)
+    path, model = tmp_path_factory.mktemp("weights") / "fresh.safetensors", PlaceModel()
+    model.embed_texts(["a place"])
+    save_place_model(model, path)
     return path
 
 
 def test_the_index_beside_the_map_is_used_once_it_is_there(
-    operate: Callable[..., Any], make_map: Any, tmp_path: Path, weights: Path
+    operate: Callable[..., Any], make_map: Any, tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, other = make_map(tmp_path / "map.tif"), make_map(tmp_path / "other.tif", "EPSG:32652")
     asker = Asker(operate(map=str(path), place_model=str(weights), place_window=True), []).connect()
@@ -351,6 +365,14 @@ def test_the_index_beside_the_map_is_used_once_it_is_there(
         assert not response.success and words in response.message
     asker.say("")
     assert "empty" in asker.candidates.get(lambda message: bool(message.note) and not message.query).note
+    # The file is opened anew after an error, whatever has become of it.
+    places_path(path, model.config.name).unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(PlaceFinder, "find", Mock(side_effect=PlaceError("the index is damaged")))
+        assert "damaged" in asker.call("a hall").message
+    assert "cvgeo place index" in asker.call("a hall").message
+    build_index(model, open_store(path))
+    assert asker.call("a hall").success
     # The other map has no index yet, then one of this map, and at last its own.
     load = LoadMap.Request(path=str(other))
     assert asker.operator.graph.call(LoadMap, "load_map", load).success
