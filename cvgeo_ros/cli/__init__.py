@@ -19,6 +19,7 @@ from cvgeo_ros.cli.evaluate import evaluate
 from cvgeo_ros.cli.locate import locate
 from cvgeo_ros.cli.map import maps
 from cvgeo_ros.cli.place import place
+from cvgeo_ros.cli.place_learn import register
 from cvgeo_ros.cli.replay import replay
 from cvgeo_ros.cli.scenes import scenes
 from cvgeo_ros.cli.train import train
@@ -62,5 +63,6 @@ bench.command("map", epilog="Example: [bold]cvgeo bench map --gigabytes 10 --cac
 bench.command("place", epilog="Example: [bold]cvgeo bench place --windows 1000000 --cores 2[/]")(places)
 app.add_typer(bench, name="bench")
 app.add_typer(maps, name="map")
+register(place)
 app.add_typer(place, name="place")
 app.add_typer(scenes, name="scenes")

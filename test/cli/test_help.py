@@ -6,7 +6,10 @@ from cvgeo_ros.cli import app
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "locate", "evaluate", "train", "bench latency", "bench ratios", "scenes pack", "scenes demo", "vehicle"],
+    [
+        *("demo", "locate", "evaluate", "train", "vehicle", "scenes pack", "scenes demo"),
+        *("bench latency", "bench ratios", "bench place", "place", "place index"),
+    ],
 )
 def test_help_shows_an_example(runner: CliRunner, command: str) -> None:
     result = runner.invoke(app, [*command.split(), "--help"])
