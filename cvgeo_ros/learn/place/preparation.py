@@ -20,8 +20,10 @@ Refiner = Callable[[Sequence[str], Sequence[str]], list[str]]
 _SIDE = r"(?:north|south|east|west)(?:[- ]?(?:north|south|east|west))*(?:ern|ward|wards|erly)?"
 _EDGE = r"(?:far |very |upper|lower|top|bottom|left|right|[- ]|-hand|" + _SIDE + r"|central)+"
 _SPOT = r"(?:corner|part|half|side|edge|end|area|section|portion|quarter|quadrant|third|margin|border|rim)s?"
-_FRAME = r"(?: of (?:the |this )?(?:image|picture|frame|scene|view|photo(?:graph)?|shot))?"
+_FRAME_NAMED = r"(?: of (?:the |this )?(?:image|picture|frame|scene|view|photo(?:graph)?|shot))"
+_FRAME = rf"{_FRAME_NAMED}?"
 _POLE = rf"(?:(?:(?:upper|lower|top|bottom)[- ])?(?:left|right)|top|bottom|{_SIDE})"
+_WHERE = rf"(?:far )?(?:left|right|top|bottom|(?:upper|lower|top|bottom)[- ](?:left|right)|{_SIDE})"
 _AT = r"(?:in|at|on|near|along|across|towards?|to|from|over|into|by)"
 
 _PHRASES = tuple(
@@ -31,11 +33,13 @@ _PHRASES = tuple(
         rf",?\s*\bfrom (?:the )?{_POLE} to (?:the )?{_POLE}\b",
         # "in the upper left corner of the image", "along the northern edge", "on the right", "at the top"
         rf",?\s*\b{_AT} the {_EDGE} ?{_SPOT}{_FRAME}\b,?",
-        rf",?\s*\b{_AT} the (?:far )?(?:left|right|top|bottom|(?:upper|lower|top|bottom)[- ](?:left|right)|{_SIDE})"
-        rf"{_FRAME}\b(?![- ]\w),?",
+        rf",?\s*\b{_AT} the {_WHERE}{_FRAME_NAMED}\b,?",
+        rf",?\s*\b{_AT} the {_WHERE}\b(?![- ]\w),?",
         r"\b(?:diagonally|horizontally|vertically|anti-?clockwise|counter-?clockwise|clockwise)\s*",
     )
 )
+_THERE = re.compile(rf"^{_AT} the {_WHERE},? (?:there )?(is|are|lies?|stands?|sits?) ", re.IGNORECASE)
+_BARE = re.compile(r"\b(is|are)(?: located| situated)?\.$")
 _RELATIONS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
@@ -62,7 +66,8 @@ _OPENERS = re.compile(
     r"^(?:in (?:the|this) (?:image|picture|photo(?:graph)?|scene|view|shot|frame),? )?"
     r"(?:(?:the|this) (?:\w+ ){0,2}(?:image|picture|photo(?:graph)?|scene|view|shot|frame|caption) "
     r"(?:also )?(?:clearly )?(?:shows?|depicts?|displays?|captures?|presents?|features?|contains?|reveals?|provides?|"
-    r"offers?|gives?)(?: us)?|(?:here,? )?(?:we|you|one) can (?:also |clearly )?(?:see|observe|notice)|"
+    r"offers?|gives?|is(?= an? [^.]*\bview\b))(?: us)?|this is(?= an? [^.]*\bview\b)|"
+    r"(?:here,? )?(?:we|you|one) can (?:also |clearly )?(?:see|observe|notice)|"
     r"it can be seen that|there can be seen) ",
     re.IGNORECASE,
 )
@@ -98,12 +103,12 @@ def without_orientation(sentence: str) -> str | None:
     Returns:
         A readable sentence, or None where the sentence goes.
     """
-    text = sentence
+    text = _THERE.sub(r"There \1 ", sentence)
     for pattern in _PHRASES:
         text = pattern.sub("", text)
     for pattern, near in _RELATIONS:
         text = pattern.sub(near, text)
-    text = tidy(text)
+    text = _BARE.sub(r"\1 visible.", tidy(text))
     return None if _KEYWORDS.search(text) or len(text.split()) < 3 else text
 
 

@@ -22,6 +22,9 @@ from cvgeo_ros.learn.place.preparation import prepare, refine, refine_by_command
         ("To the left of the stadium lies a large car park.", "Near the stadium lies a large car park."),
         ("A tank stands to the upper right of the hall.", "A tank stands near the hall."),
         ("The track lies above the pond.", "The track lies near the pond."),
+        ("In the east of the image there is a large warehouse.", "There is a large warehouse."),
+        ("On the right stands a house with two storeys.", "There stands a house with two storeys."),
+        ("Three blue-roofed halls are in the north-east of the image.", "Three blue-roofed halls are visible."),
         ("A wide road crosses the area from the lower left to the upper right.", "A wide road crosses the area."),
         ("A road runs from north to south past a church.", "A road runs past a church."),
         ("A road crosses the scene diagonally.", "A road crosses the scene."),
@@ -69,6 +72,19 @@ def test_refinement_drops_filler_and_repetition() -> None:
         "We can see a round pond. There is a hall. There is a hall!"
     )
     assert refine(caption, "satellite") == "A village with red roofs. A round pond. There is a hall."
+
+
+@pytest.mark.parametrize(
+    ("opening", "left"),
+    [
+        ("This is a satellite view of a village with barns.", "A village with barns."),
+        ("The picture is a top-down view of a village with barns.", "A village with barns."),
+        ("The image is an aerial view of a village, taken by a drone.", "A village, taken by a drone."),
+        ("The image is peaceful. A village with barns.", "A village with barns."),
+    ],
+)
+def test_refinement_keeps_what_an_opening_tells(opening: str, left: str) -> None:
+    assert refine(opening, "satellite") == left
 
 
 def test_refinement_drops_what_a_platform_cannot_show() -> None:
