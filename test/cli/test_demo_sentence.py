@@ -69,7 +69,7 @@ def test_a_sentence_leads_to_located_objects(flight: Scene, tmp_path: Path) -> N
     out = tmp_path / "out"
     arguments = ["--sentence", SENTENCE, "--place-model", tmp_path / "fresh.safetensors", "--out", out, "--rate", "4"]
     command = [sys.executable, "-c", "from cvgeo_ros.cli import app; app()", "demo", flight.root, *arguments]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=240)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     heard = read_bag(out / "bag")
     assert [message.data for message in heard["query_text"]] == [SENTENCE]
