@@ -55,6 +55,7 @@ def trained(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_place(corpus.model, corpus, QUICK, tmp_path_factory.mktemp("run"), QUIET)
 
 
+@pytest.mark.slow
 def test_trained_model_finds_pictures_and_platforms(trained: Path, data: Path) -> None:
     images = read_places(data)
     model = load_place_model(trained)

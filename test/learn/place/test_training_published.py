@@ -21,6 +21,7 @@ sys.path.append(str(Path(__file__).parents[2] / "place"))
 from towers import save_image_model, save_text_model
 
 
+@pytest.mark.slow
 def test_heads_train_on_towers_from_folders(tmp_path: Path) -> None:
     folders = published(save_text_model(tmp_path / "text"), save_image_model(tmp_path / "image"))
     # Another image size than the model was saved at, and no multiple of its patches, as 384 is for EVA-CLIP.
