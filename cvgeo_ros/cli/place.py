@@ -12,13 +12,14 @@ from typer.core import TyperGroup
 
 from cvgeo_ros.cli.options import Device
 from cvgeo_ros.cli.place_learn import register
+from cvgeo_ros.cli.place_options import Index, Map, Model, load_place
+from cvgeo_ros.cli.place_ranks import ranks
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from cvgeo_ros.draw import Picture
     from cvgeo_ros.geo import TileStore
-    from cvgeo_ros.place.experts import PlaceModel
     from cvgeo_ros.place.finder import Places
 
 
@@ -41,16 +42,7 @@ place = typer.Typer(
 )
 
 register(place)
-
-Map = Annotated[Path, typer.Option("--map", help="GeoTIFF, .mbtiles file or XYZ folder.")]
-Model = Annotated[str, typer.Option(help="Name of a shipped place model, or a .safetensors file.")]
-Index = Annotated[
-    str | None,
-    typer.Option(
-        "--index", metavar="FILE|URI", help="Where the index is: a file, or the URI of a Milvus, such as "
-        r"http://host:19530. \[default: beside the map]",
-    ),
-]  # fmt: skip
+place.command(epilog="Example: [bold]cvgeo place ranks sentences.csv --map area.tif[/]")(ranks)
 
 
 @place.command(
@@ -93,7 +85,7 @@ def find(
 
     check_query(sentence)  # before anything is loaded
     with closing(open_store(map_path)) as tile, Console(stderr=True).status("loading the model") as status:
-        encoder = _load(model, device)
+        encoder = load_place(model, device)
         encoder.embed_texts(["a place"])  # the text tower is loaded with the first sentence
         with closing(PlaceIndex.open(tile, encoder, index)) as found:
             status.update("searching")
@@ -144,7 +136,7 @@ def index_(
 
     sides = _sides(scales)
     with closing(open_store(map_path)) as tile:
-        encoder = _load(model, device)
+        encoder = load_place(model, device)
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             row = progress.add_task("windows", total=None)
@@ -207,19 +199,6 @@ def picture(places: "Places", tile: "TileStore") -> "Picture":
     drawn = draw.scale_bar(drawn, gsd * (window[2] - window[0]) / shape[1], tile.attribution)
     crops = [draw.map_view(tile, candidate.window, (256, 256)).image for candidate in places.candidates[:8]]
     return places_sheet(drawn, crops, captions, places.query, shape[0])
-
-
-def _load(model: str, device: str) -> "PlaceModel":
-    from cvgeo_ros.memory import reuse_large_blocks
-
-    reuse_large_blocks()
-    import torch
-
-    from cvgeo_ros.place.experts import load_place_model
-
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return load_place_model(model, device=device)
 
 
 def _place(text: str) -> tuple[float, float]:

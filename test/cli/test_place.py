@@ -118,3 +118,15 @@ def test_mistakes_are_named_without_a_traceback(
     assert result.exit_code == code
     assert words in " ".join(result.stderr.replace("│", " ").split())
     assert "Traceback" not in result.output
+
+
+def test_ranks_of_known_places(runner: CliRunner, folder: Path) -> None:
+    tile = open_store(folder / "map.tif")
+    latitude, longitude = tile.transform.pixel_to_geodetic([tile.width / 2, tile.height / 2])
+    Path("told.csv").write_text(f"sentence,latitude,longitude\na red hall,{latitude},{longitude}\na pond,0,0\n")
+    result = runner.invoke(app, ["place", "ranks", "told.csv", "--within", "2000", *common(folder)])
+    assert result.exit_code == 0, result.output
+    assert "29 windows, right within 2000 m" in result.stdout
+    # Every window is near the middle, none near the other end of the world.
+    assert "100 %" in result.stdout and "0 %" in result.stdout
+    assert "median rank 1, 1 of 2 within rank 1" in result.stdout
