@@ -18,13 +18,15 @@ from cvgeo_ros.learn.place.phrases import (
     Wording,
     definite,
     listed,
+    merged,
     sentence,
     with_article,
 )
 from cvgeo_ros.learn.place.wording_held_out import HELD_OUT
+from cvgeo_ros.learn.place.wording_second import SECOND
 from cvgeo_ros.learn.place.wording_training import TRAINING
 
-WORDINGS: Mapping[str, Wording] = {"training": TRAINING, "held-out": HELD_OUT}
+WORDINGS: Mapping[str, Wording] = {"training": merged(TRAINING, SECOND), "held-out": HELD_OUT}
 
 _ROOFED = ("hall", "house", "building", "apartments", "church", "barn")
 _SURFACED = ("court", "helipad", "round tower", "tank")

@@ -5,6 +5,7 @@ A wording's templates and names for things are its own: those of the held-out wo
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 Choices = tuple[str, ...]
 Names = tuple[tuple[str, str], ...]
@@ -155,6 +156,19 @@ class Wording:
         """Yield every template and name."""
         for field in fields(self):
             yield from _strings(getattr(self, field.name))
+
+
+def merged(first: Wording, second: Wording) -> Wording:
+    """Return a wording with the choices of both."""
+    return Wording(
+        **{part.name: _both(getattr(first, part.name), getattr(second, part.name)) for part in fields(first)}
+    )
+
+
+def _both(first: Any, second: Any) -> Any:
+    if isinstance(first, Mapping):
+        return {key: _both(first[key], second[key]) for key in first}
+    return (*first, *second)
 
 
 def _strings(value: object) -> Iterator[str]:
