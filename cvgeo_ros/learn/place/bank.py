@@ -1,7 +1,10 @@
 """Rows of numbers under keys, in a file that only grows: what frozen towers computed once."""
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,10 @@ Rows = NDArray[np.float16]
 
 
 class RowBank:
-    """Entries of (count, width) float16; a process that is killed while writing loses its last entry at most."""
+    """Entries of (count, width) float16; a process that is killed while writing loses its last entry at most.
+
+    Processes may share it: each appends to what the others have written.
+    """
 
     def __init__(self, path: Path, width: int) -> None:
         """Open or begin a bank.
@@ -27,11 +33,20 @@ class RowBank:
         self._places: dict[str, tuple[int, int]] = {}
         self.length = 0
         self._map: Any = None
-        self._recover()
+        with self._locked():
+            self._read()
 
-    def _recover(self) -> None:
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes from writing meanwhile."""
+        with self._index.open("a") as index:
+            fcntl.flock(index, fcntl.LOCK_EX)
+            yield
+
+    def _read(self) -> None:
+        """Learn what is there, and cut off what a killed process left half written."""
+        self._places, self.length = {}, 0
         self._rows.touch()
-        self._index.touch()
         room = self._rows.stat().st_size // (2 * self.width)
         kept = 0
         with self._index.open("rb") as lines:
@@ -55,12 +70,15 @@ class RowBank:
         return len(self._places)
 
     def add(self, entries: dict[str, Any]) -> None:
-        """Append entries: (count, width) each."""
-        with self._rows.open("ab") as rows, self._index.open("a") as index:
-            for values in entries.values():
+        """Append entries: (count, width) each; of a key that is there already, the former is kept."""
+        with self._locked(), self._rows.open("ab") as rows, self._index.open("a") as index:
+            if rows.tell() != 2 * self.width * self.length:
+                self._read()
+            fresh = {key: values for key, values in entries.items() if key not in self._places}
+            for values in fresh.values():
                 rows.write(np.ascontiguousarray(values, np.float16).reshape(-1, self.width).data)
             rows.flush()
-            for key, values in entries.items():
+            for key, values in fresh.items():
                 count = np.size(values) // self.width
                 self._places[key] = (self.length, count)
                 self.length += count

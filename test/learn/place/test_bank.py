@@ -41,3 +41,15 @@ def test_killed_while_writing(tmp_path: Path) -> None:
     cut = RowBank(tmp_path / "bank", 3)
     assert "c" not in cut
     assert np.array_equal(cut["b"], rows(2, 2))
+
+
+def test_processes_may_share_a_bank(tmp_path: Path) -> None:
+    first, second = RowBank(tmp_path / "bank", 3), RowBank(tmp_path / "bank", 3)
+    first.add({"a": rows(2, 1)})
+    second.add({"b": rows(1, 5), "a": rows(4, 9)})
+    first.add({"c": rows(3, 7)})
+    for bank in (first, RowBank(tmp_path / "bank", 3)):
+        assert np.array_equal(bank["a"], rows(2, 1))
+        assert np.array_equal(bank["b"], rows(1, 5))
+        assert np.array_equal(bank["c"], rows(3, 7))
+    assert np.array_equal(second["a"], rows(2, 1))
