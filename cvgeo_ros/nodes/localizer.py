@@ -82,8 +82,7 @@ class LocalizerNode(LifecycleNode):
 
     @property
     def _state(self) -> str:
-        # While the node activates, the first requests may already come.
-        return "active" if self._own_subscriptions else str(self._state_machine.current_state[1])
+        return str(self._state_machine.current_state[1])
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -185,7 +184,7 @@ class LocalizerNode(LifecycleNode):
     def _subscribe(self) -> None:
         assert self._places is not None
         images, clicks, vehicle, sentences = (MutuallyExclusiveCallbackGroup() for _ in range(4))
-        # One after the other: who sees the first may already ask.
+        # One after the other: who sees the first may already ask, though the node is not called active yet.
         self._own_subscriptions = [frames.subscribe(self, self._settings, self._on_image, images)]
         self._own_subscriptions += [
             self.create_subscription(kind, topic, self._on_click, RESULTS, callback_group=clicks)
@@ -232,7 +231,7 @@ class LocalizerNode(LifecycleNode):
         received, engine = self._now(), self._engine
         frame = Frame(request.image, received) if len(request.image.data) else None
         try:
-            if engine is None or self._state != "active":
+            if engine is None or not self._own_subscriptions:
                 raise CvgeoError(f"the node is {self._state}: activate it first")
             clicks = conversions.clicks_from(request.clicks)
             response.targets = engine.run(lambda: self._locate(engine, clicks, frame, received))
@@ -257,7 +256,7 @@ class LocalizerNode(LifecycleNode):
     def _on_find_place(self, request: FindPlace.Request, response: FindPlace.Response) -> FindPlace.Response:
         finding = self._places
         try:
-            if finding is None or self._state != "active":
+            if finding is None or not self._own_subscriptions:
                 raise CvgeoError(f"the node is {self._state}: activate it first")
             response.places = finding.ask(request)
             response.success = True
