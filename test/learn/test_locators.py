@@ -127,7 +127,9 @@ def test_consensus_decides_where_clicks_look_alike(
     together, alone = (
         evaluate_pairs(DirectLocator(nano.model, consensus=consensus), [cut_out])[0] for consensus in (True, False)
     )
-    assert together.error < 5 < alone.error
+    assert together.error < 5 and together.position_std < 5
+    # By itself the click is answered with a copy, or with no certainty which of them it is.
+    assert alone.error > 5 or alone.position_std > 5
 
 
 def test_a_tile_is_encoded_once(

@@ -1,10 +1,12 @@
 """Landmarks: towns without them are what they were, towns with them have them in free places under ids of their own."""
 
 import hashlib
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
-import pytest
 
 from cvgeo_ros.learn.scenes.builder import WorldBuilder
 from cvgeo_ros.learn.scenes.landmarks import KINDS, clear, within
@@ -54,9 +56,12 @@ def drawn() -> Surface:
     return rasterise(town(), 0.6)
 
 
-@pytest.mark.parametrize("seed, theme", DIGESTS)
-def test_worlds_without_landmarks_are_unchanged(seed: int, theme: str | None) -> None:
-    assert digest(build_world(seed, 300.0, theme)) == DIGESTS[seed, theme]
+def test_worlds_without_landmarks_are_unchanged() -> None:
+    # In a process of its own, as commands render them: libraries that other tests load may change how numbers are
+    # rounded in this one.
+    program = "import test_landmarks as t; print([t.digest(t.build_world(s, 300.0, k)) for s, k in t.DIGESTS])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parent)
+    assert done.stdout.strip() == str(list(DIGESTS.values())), done.stderr
 
 
 def test_one_seed_gives_the_same_landmarks() -> None:
