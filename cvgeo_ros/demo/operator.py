@@ -187,7 +187,8 @@ def spinning_node(name: str) -> Iterator[Node]:
     try:
         yield node
     finally:
-        executor.shutdown(timeout_sec=2.0)
-        thread.join(2.0)
+        # A node that is destroyed under its executor ends the thread by an error; a busy machine needs its time.
+        executor.shutdown(timeout_sec=10.0)
+        thread.join(10.0)
         node.destroy_node()
         rclpy.shutdown(context=context)
