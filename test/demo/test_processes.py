@@ -84,6 +84,7 @@ def test_domains_in_use_are_passed_over() -> None:
     command = [sys.executable, "-c", hold]
     environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None and holder.stdout.readline() == "here\n"
+        # Fast DDS may have something to say before, of what killed processes have left in shared memory.
+        assert holder.stdout is not None and "here\n" in holder.stdout
         assert free_domain() != domain
         holder.kill()
