@@ -121,4 +121,4 @@ def test_the_demo_on_a_full_disk(tmp_path: Path) -> None:
     last = done.stdout.splitlines()[-1]
     number = last.split()[0]
     assert last.startswith(f"{number} of {number} targets received over DDS")
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
