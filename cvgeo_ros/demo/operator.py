@@ -182,13 +182,20 @@ def spinning_node(name: str) -> Iterator[Node]:
     node = rclpy.create_node(name, namespace=NAMESPACE, context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, name=name, daemon=True)
+    ended = threading.Event()
+
+    def spin() -> None:
+        while not ended.is_set():
+            executor.spin_once(timeout_sec=0.1)
+
+    thread = threading.Thread(target=spin, name=name, daemon=True)
     thread.start()
     try:
         yield node
     finally:
-        # A node that is destroyed under its executor ends the thread by an error; a busy machine needs its time.
-        executor.shutdown(timeout_sec=10.0)
-        thread.join(10.0)
+        # First the thread: an executor that is shut down from outside takes away what a callback under way still needs.
+        ended.set()
+        thread.join()
+        executor.shutdown()
         node.destroy_node()
         rclpy.shutdown(context=context)

@@ -112,13 +112,13 @@ def test_the_demo_on_a_full_disk(tmp_path: Path) -> None:
     """Every click is answered, table and reason are printed, and the exit code says that something is missing."""
     out = tmp_path / "out"
     out.mkdir()
-    demo = f"mount -t tmpfs -o size=600k none {out} && exec {sys.executable} -m cvgeo_ros.cli demo --rate 4 --out {out}"
+    demo = f"mount -t tmpfs -o size=600k none {out} && exec {sys.executable} -m cvgeo_ros.cli demo --rate 2 --out {out}"
     demo = demo.replace("-m cvgeo_ros.cli", "-c 'from cvgeo_ros.cli import app; app()'")
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", demo]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=dict(os.environ))
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "No space left on device: recording ended after" in done.stdout
+    assert "No space left on device: recording ended after" in done.stdout, done.stdout
     last = done.stdout.splitlines()[-1]
     number = last.split()[0]
-    assert last.startswith(f"{number} of {number} targets received over DDS")
+    assert last.startswith(f"{number} of {number} targets received over DDS"), done.stdout
     assert "Traceback" not in done.stderr, done.stderr
