@@ -1,7 +1,5 @@
 """What the localizer's ways of saving work are worth on this machine, as ratios of times taken in one run."""
 
-import os
-import platform
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from ..scene import Scene
 from . import smgeo
 from .interleave import Rate, Ratio
 from .subjects import Plan, frames, layers, pairs
+from .timing import machine
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -68,7 +67,7 @@ def measure(
     small = Localizer.load(model, device)
     if plan.clock == "cpu" and small.device.type != "cpu":
         raise CvgeoError(f"CPU time says nothing of work on {small.device}; measure wall time")
-    about = machine(small.device, plan)  # before this run adds its own load
+    about = machine(small.device, plan.clock, plan.rounds)  # before this run adds its own load
     torch.manual_seed(0)
     with closing(open_store(scene.map)) as store, torch.inference_mode():
         say("frames, with clicks and tiles old and new")
@@ -78,20 +77,6 @@ def measure(
         say("pairs against SMGeo's trunk")
         shares = pairs(small, store, plan)
     return Report(about, [clicks, cache, *experts, *shares], [rate])
-
-
-def machine(device: torch.device, plan: Plan) -> dict[str, object]:
-    """What the figures hold for; `load` is how many processes ran or waited to run in the minute before."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    return {
-        "device": f"{device.type} {name}",
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "load": round(os.getloadavg()[0], 2),
-        "clock": plan.clock,
-        "rounds": plan.rounds,
-    }
 
 
 def table(report: Report) -> "Table":

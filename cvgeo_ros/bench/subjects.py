@@ -2,8 +2,7 @@
 
 import math
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +22,12 @@ from ..localizer.features import to_tensor
 from ..net import TINY, CrossViewLocator, NetConfig, View
 from ..net.gmoe import Condition, ExpertPool, GMoE
 from ..scene import FrameRecord, Scene, read_image
-from .interleave import Rate, Ratio, Seconds, interleave
+from .interleave import Rate, Ratio
 from .smgeo import SMGeoTrunk, dense_pool
+from .timing import time_cases
 
 HFOV = math.radians(66.0)
 """Of frames that do not know theirs, and of a pair's query."""
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 @dataclass(frozen=True)
@@ -58,44 +57,56 @@ class Plan:
         return max(3, self.rounds // 3)
 
 
-def _time(
-    plan: Plan, device: torch.device, rounds: int, cases: Mapping[str, Callable[[], object]]
-) -> dict[str, Seconds]:
-    """`interleave` cases whose work may still be under way on a GPU when they return."""
+@dataclass(frozen=True)
+class SceneView:
+    """A frame to be located, and what is known of it.
 
-    def finished(run: Callable[[], object]) -> Callable[[], object]:
-        def case() -> None:
-            run()
-            torch.cuda.synchronize(device)
+    Attributes:
+        frame: (H, W, 3) RGB uint8.
+        camera, prior: as `Localizer.locate` takes them.
+    """
 
-        return case if device.type == "cuda" else run
+    frame: NDArray[np.uint8]
+    camera: PinholeCamera
+    prior: Prior
 
-    return interleave({name: finished(run) for name, run in cases.items()}, rounds, CLOCKS[plan.clock])
+    @classmethod
+    def first(cls, scene: Scene, width: int) -> "SceneView":
+        """The first frame of a scene at some width, with position within 75 m, heading, height and pitch.
+
+        Raises:
+            SceneError: the frame cannot be read, or its heading or altitude is missing.
+        """
+        record = scene.frames[0]
+        frame = read_image(scene.frames_dir / record.file)
+        height = round(frame.shape[0] * width / frame.shape[1])
+        frame = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        camera = PinholeCamera.from_hfov(width, height, HFOV if record.hfov is None else math.radians(record.hfov))
+        return cls(frame, camera, _prior(record))
+
+    def clicks(self, number: int) -> NDArray[np.float64]:
+        """Clicks spread over the middle of the frame, a golden section of the circle from one to the next."""
+        height, width = self.frame.shape[:2]
+        turn, radius = np.arange(number) * 2.4, np.sqrt(np.arange(number) / number) * height / 3
+        return np.stack([width / 2 + radius * np.cos(turn), height / 2 + radius * np.sin(turn)], 1)
 
 
 def frames(localizer: Localizer, store: TileStore, scene: Scene, plan: Plan) -> tuple[Ratio, Ratio, Rate]:
     """Many clicks against one, a cached tile against a new one, and the rate of frames."""
-    record = scene.frames[0]
-    frame = read_image(scene.frames_dir / record.file)
-    height = round(frame.shape[0] * plan.width / frame.shape[1])
-    frame = np.asarray(cv2.resize(frame, (plan.width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    camera = PinholeCamera.from_hfov(plan.width, height, HFOV if record.hfov is None else math.radians(record.hfov))
-    prior = _prior(record)
-    # Spread over the middle of the frame, a golden section of the circle from one to the next.
-    turn, radius = np.arange(plan.clicks) * 2.4, np.sqrt(np.arange(plan.clicks) / plan.clicks) * height / 3
-    clicks = np.stack([plan.width / 2 + radius * np.cos(turn), height / 2 + radius * np.sin(turn)], 1)
+    view = SceneView.first(scene, plan.width)
+    clicks = view.clicks(plan.clicks)
 
     def locate(number: int, anew: bool = False) -> Callable[[], object]:
         def case() -> None:
             if anew or localizer.tile is not store:
                 localizer.set_tile(store)
-            localizer.locate(frame, clicks[:number], camera, prior)
+            localizer.locate(view.frame, clicks[:number], view.camera, view.prior)
 
         return case
 
-    quick = _time(plan, localizer.device, plan.rounds, {"one": locate(1), "many": locate(plan.clicks)})
-    slow = _time(plan, localizer.device, plan.few, {"anew": locate(1, anew=True), "cached": locate(1)})
-    name = f"{localizer.model.config.name}, {plan.width} x {height}"
+    quick = time_cases(localizer.device, plan.rounds, {"one": locate(1), "many": locate(plan.clicks)}, plan.clock)
+    slow = time_cases(localizer.device, plan.few, {"anew": locate(1, anew=True), "cached": locate(1)}, plan.clock)
+    name = f"{localizer.model.config.name}, {plan.width} x {view.frame.shape[0]}"
     return (
         Ratio(f"{name}: {plan.clicks} clicks", "one click", quick["many"], quick["one"], 1.15),
         Ratio(f"{name}: tile cached", "tile encoded anew", slow["cached"], slow["anew"], 0.25),
@@ -128,7 +139,7 @@ def layers(plan: Plan, device: torch.device) -> list[Ratio]:
             "sparse": _layer(layer, cells, condition, pool),
             "dense": _layer(layer, cells, condition, dense_pool(pool)),
         }
-        seconds = _time(plan, device, plan.few, runs)
+        seconds = time_cases(device, plan.few, runs, plan.clock)
         name = f"{config.name}, layer of {side} x {side} x {dim}: {experts}"
         ratios.append(Ratio(name, all_experts, seconds["sparse"], seconds["dense"], 0.5))
         sparse, dense = sparse + len(blocks) * seconds["sparse"], dense + len(blocks) * seconds["dense"]
@@ -161,7 +172,7 @@ def pairs(small: Localizer, store: TileStore, plan: Plan) -> list[Ratio]:
             for name, localizer in (("large", large), ("small", small)):
                 localizer.set_tile(pair)
                 cases[name] = _pair(localizer, np.ascontiguousarray(query), gsd)
-            seconds = _time(plan, device, plan.few, cases)
+            seconds = time_cases(device, plan.few, cases, plan.clock)
     sizes = f"{plan.query} in {plan.tile} px"
     against, base = "SMGeo's trunk", seconds["all"]
     return [

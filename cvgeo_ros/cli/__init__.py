@@ -12,6 +12,8 @@ from typer.core import TyperGroup
 
 from cvgeo_ros.cli.ablate import ablate
 from cvgeo_ros.cli.bench import bench
+from cvgeo_ros.cli.bench_gmoe import gmoe
+from cvgeo_ros.cli.bench_locate import locate as bench_locate
 from cvgeo_ros.cli.bench_map import large_map, startup
 from cvgeo_ros.cli.bench_place import places
 from cvgeo_ros.cli.demo import demo
@@ -58,6 +60,8 @@ app.command(epilog="Example: [bold]cvgeo replay flight.mcap --map map.tif --regr
 app.command(epilog="Example: [bold]cvgeo vehicle flight --known-until 5 --blank 20:50[/]")(vehicle)
 app.command(epilog="Example: [bold]cvgeo train --rendered worlds --steps 6000 --out out/nano[/]")(train)
 app.command(epilog="Example: [bold]cvgeo ablate --rendered worlds --benchmark bench/v1 --out out/ablation[/]")(ablate)
+bench.command(epilog="Example: [bold]cvgeo bench gmoe --device cuda --dtype bfloat16[/]")(gmoe)
+bench.command("locate", epilog="Example: [bold]cvgeo bench locate --model tiny --clicks 1,8,32[/]")(bench_locate)
 bench.command(epilog="Example: [bold]cvgeo bench startup --rounds 5[/]")(startup)
 bench.command("map", epilog="Example: [bold]cvgeo bench map --gigabytes 10 --cache-bytes 67108864[/]")(large_map)
 bench.command("place", epilog="Example: [bold]cvgeo bench place --windows 1000000 --cores 2[/]")(places)

@@ -251,7 +251,9 @@ class Placer:
                 part = frames[first : first + self.batch]
                 images = torch.cat([to_tensor(rectified.image, rectified.valid, self.device) for rectified in part])
                 gsd = torch.tensor([rectified.gsd for rectified in part], device=self.device)
-                match, context = self.model.encode_frame(images, gsd)[0]
+                encoded = self.model.encode_frame(images, gsd)[0]
+                # CUDA graphs write their next results over these.
+                match, context = (part.clone() for part in encoded) if self.device.type == "cuda" else encoded
                 features += [Features(match[i : i + 1], context[i : i + 1]) for i in range(len(part))]
         return features
 

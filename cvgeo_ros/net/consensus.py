@@ -241,14 +241,15 @@ def align(
         sharpness: inverse temperature of the soft match.
 
     Returns:
-        The alignment, or None when too few cells fall on the tile.
+        The alignment, on the CPU, or None when too few cells fall on the tile.
     """
     # A thousand matches fit eight parameters as well as four thousand, in a quarter of the time.
     found = match(query, mask, reference, translation, reach, sharpness)
     if found is None:
         return None
-    cells, matched, best, trust = found
-    matrix, residual = _fit(cells, matched, trust, translation)
+    # Rounds of tiny products and an 8 x 8 system: a GPU would take longer to start them than a CPU to compute them.
+    cells, matched, best, trust = (part.cpu() for part in found)
+    matrix, residual = _fit(cells, matched, trust, translation.cpu())
     depth = cells @ matrix[2, :2] + matrix[2, 2]
     agree = residual < 1.5
     if int(agree.sum()) < 8 or bool((depth < 0.1).any()):  # or turned inside out within the frame

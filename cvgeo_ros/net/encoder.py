@@ -75,6 +75,9 @@ def _build_trunk(config: NetConfig) -> SwinTransformer:
 class Encoder(nn.Module):
     """Image -> `Features`, for any view and any size that is a multiple of 8."""
 
+    reduced: torch.dtype | None = None
+    """Type that products are computed in where it is not float32, see `reduce`; training sets autocast by itself."""
+
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
         self.config = config
@@ -112,6 +115,20 @@ class Encoder(nn.Module):
         Returns:
             Features of stride 8, and the mean routing losses of all GMoE layers.
         """
+        if self.reduced is None:
+            return self._encode(image, view, gsd)
+        with torch.autocast(image.device.type, self.reduced):
+            features, routing = self._encode(image, view, gsd)
+        return Features(features.match, features.context.float()), routing
+
+    def reduce(self, kind: torch.dtype = torch.bfloat16) -> None:
+        """Compute in half precision from now on, for inference; features are float32 still."""
+        self.reduced = kind
+        for pool in self.pools.values():
+            assert isinstance(pool, ExpertPool)
+            pool.reduce(kind)
+
+    def _encode(self, image: Tensor, view: View, gsd: Tensor) -> tuple[Features, Routing]:
         condition = self.condition(view, gsd)
         x = self.trunk.patch_embed((image - self.mean) / self.std)
         levels: list[Tensor] = []

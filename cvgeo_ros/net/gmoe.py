@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import View
+from .dispatch import Experts, choose, dense
 
 
 class Routing(NamedTuple):
@@ -41,14 +42,18 @@ class ExpertPool(nn.Module):
         for weight in (self.w1, self.w2):
             nn.init.trunc_normal_(weight, std=0.02)
 
-    def expert(self, index: int, x: Tensor) -> Tensor:
-        """Expert `index` on (M, C) tokens."""
-        return torch.addmm(self.b2[index], F.gelu(torch.addmm(self.b1[index], x, self.w1[index])), self.w2[index])
+        self._reduced: Experts | None = None
+
+    @property
+    def experts(self) -> Experts:
+        return self._reduced or Experts(self.w1, self.b1, self.w2, self.b2)
+
+    def reduce(self, kind: torch.dtype) -> None:
+        """Compute with a copy in half precision: no pass has to convert them. The parameters stay as they are."""
+        self._reduced = Experts(*(part.detach().to(kind) for part in self.experts))
 
     def sparse(self, x: Tensor, weights: Tensor, choice: Tensor) -> Tensor:
-        """Run each token through its chosen experts only.
-
-        Tokens are sorted by expert, so that each expert sees one contiguous slice and does nothing for the others.
+        """Run each token through its chosen experts only, in the form that suits the device.
 
         Args:
             x: (N, C) tokens.
@@ -58,21 +63,12 @@ class ExpertPool(nn.Module):
         Returns:
             (N, C) weighted sum of the chosen experts' outputs.
         """
-        top_k = choice.shape[1]
-        flat = choice.reshape(-1)
-        order = flat.argsort(stable=True)
-        counts: list[int] = torch.bincount(flat, minlength=self.num_experts).tolist()
-        token = order // top_k
-        outputs = [self.expert(e, part) for e, part in enumerate(x[token].split(counts)) if counts[e]]
-        weighted = torch.cat(outputs) * weights.reshape(-1)[order, None].to(x.dtype)
-        # Summed in float32: k partial sums in half precision would depend on their order.
-        return torch.zeros_like(x, dtype=torch.float32).index_add(0, token, weighted.float()).to(x.dtype)
+        form = choose(x, self.experts)
+        return form(self.experts, x, weights, choice)
 
     def dense(self, x: Tensor, weights: Tensor, choice: Tensor) -> Tensor:
-        """The same sum, running every expert on every token: what `sparse` is tested and timed against."""
-        gates = torch.zeros(x.shape[0], self.num_experts, device=x.device, dtype=weights.dtype)
-        gates = gates.scatter_add(1, choice, weights).to(x.dtype)
-        return torch.stack([self.expert(e, x) * gates[:, e, None] for e in range(self.num_experts)]).sum(0)
+        """The same sum, running every expert on every token."""
+        return dense(self.experts, x, weights, choice)
 
 
 class GMoE(nn.Module):
@@ -97,7 +93,7 @@ class GMoE(nn.Module):
         with torch.autocast(x.device.type, enabled=False):  # routing in half precision flips near-ties
             content = F.linear(tokens.float(), self.content_gate.weight.float())
             bias = self.condition_gate(condition.float())
-            logits = content + bias.repeat_interleave(height * width, dim=0)
+            logits = (content.unflatten(0, (batch, height * width)) + bias[:, None]).flatten(0, 1)
             noisy = logits + torch.randn_like(logits) * self.noise if self.training and self.noise > 0 else logits
             chosen, choice = noisy.topk(self.top_k, dim=1)
             weights = chosen.softmax(dim=1)

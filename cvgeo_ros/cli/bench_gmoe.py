@@ -1,0 +1,50 @@
+"""``cvgeo bench gmoe``: ways of dispatching tokens to experts."""
+
+import json
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from cvgeo_ros.cli.options import Device
+
+
+def gmoe(
+    device: Device = "auto",
+    dtype: Annotated[Literal["float32", "bfloat16"], typer.Option(help="Type of tokens and experts.")] = "float32",
+    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="How often.")] = 9,
+    clock: Annotated[
+        Literal["wall", "cpu"], typer.Option(help="cpu: CPU time, for a machine that others keep busy.")
+    ] = "wall",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Measure the ways of dispatching tokens to experts, forward and backward, at the size of tiny.
+
+    Against their floor, the bare matrix products of the same sizes. All run in turn, so that other load cancels.
+    """
+    from rich.console import Console
+
+    from cvgeo_ros.memory import reuse_large_blocks
+
+    reuse_large_blocks()  # as the localizer's node does
+    import torch
+
+    from cvgeo_ros.bench.gmoe import Plan, measure, table
+    from cvgeo_ros.bench.timing import machine
+    from cvgeo_ros.localizer.localizer import pick_device
+
+    torch.set_num_threads(threads)
+    plan = Plan(rounds=rounds, batch=batch, kind=dtype, clock=clock)
+    chosen = pick_device(device)
+    about = machine(chosen, plan.clock, plan.rounds)
+    with Console(stderr=True).status("starting") as status:
+        found = measure(chosen, plan, status.update)
+    if as_json:
+        told = {"machine": about, "dtype": dtype, "layers": [layer.to_dict() for layer in found]}
+        typer.echo(json.dumps(told, indent=1))
+        return
+    title = f"{about['device']}, {about['threads']} threads, torch {about['torch']}, {dtype}, {clock} time"
+    # Where nobody watches, lines must not be folded at 80 columns.
+    Console(width=None if sys.stdout.isatty() else 150).print(table(found, title))
