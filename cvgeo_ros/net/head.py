@@ -39,7 +39,7 @@ class Surroundings(NamedTuple):
 
     def read(self, places: Tensor) -> Tensor:
         """(B, N, 2) cells of the tile -> (B, N, C)."""
-        return sample(self.context, places / 2 + places.new_tensor(self.shift))
+        return sample(self.context, places / 2 + torch.as_tensor(self.shift, dtype=places.dtype, device=places.device))
 
 
 class BoxHead(nn.Module):
