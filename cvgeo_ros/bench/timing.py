@@ -59,7 +59,6 @@ def peak_memory(device: torch.device, run: Callable[[], object]) -> int:
         run()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
-    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # it tells of its start and stop otherwise
     with torch.autograd.profiler.profile(profile_memory=True) as profile:
         run()
     results = profile.kineto_results

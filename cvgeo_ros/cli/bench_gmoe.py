@@ -1,6 +1,7 @@
 """``cvgeo bench gmoe``: ways of dispatching tokens to experts."""
 
 import json
+import os
 import sys
 from typing import Annotated, Literal
 
@@ -29,6 +30,7 @@ def gmoe(
     from cvgeo_ros.memory import reuse_large_blocks
 
     reuse_large_blocks()  # as the localizer's node does
+    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # read with torch, whose profiler tells of each start and stop
     import torch
 
     from cvgeo_ros.bench.gmoe import Plan, measure, table
