@@ -75,6 +75,7 @@ def test_every_interface_is_mentioned() -> None:
     [
         "README.md",
         "docs/autopilots.md",
+        "docs/export.md",
         "docs/interfaces.md",
         "docs/maps.md",
         "docs/performance.md",

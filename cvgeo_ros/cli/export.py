@@ -1,5 +1,6 @@
 """``cvgeo export``: the network for other runtimes."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -42,9 +43,12 @@ def export(
         network, weights = open_model(model, untrained)
         written = write(network, weights, form, names, out, status.update)
     table = Table(box=None, pad_edge=False)
-    for title in ("file", "MB", "s", "largest difference from PyTorch, by output"):
-        table.add_column(title, no_wrap=True, justify="right" if len(title) < 3 else "left")
+    table.add_column("file", no_wrap=True)
+    table.add_column("MB", justify="right", no_wrap=True)
+    table.add_column("s", justify="right", no_wrap=True)
+    table.add_column("largest difference from PyTorch, by output", overflow="fold")
     for file in written:
         differences = ", ".join(f"{d.output} {d.largest:.1e}" for d in file.differences)
         table.add_row(str(file.path), f"{file.bytes / 1e6:.1f}", f"{file.seconds:.0f}", differences)
-    Console(soft_wrap=True).print(table, highlight=False)
+    # Where nobody watches, lines must not be folded at 80 columns.
+    Console(width=None if sys.stdout.isatty() else 200).print(table, highlight=False)

@@ -8,7 +8,7 @@ from cvgeo_ros.cli import app
     "command",
     [
         *("demo", "locate", "evaluate", "train", "vehicle", "scenes pack", "scenes demo"),
-        *("bench latency", "bench ratios", "bench place", "place", "place index"),
+        *("export", "bench latency", "bench ratios", "bench place", "place", "place index"),
     ],
 )
 def test_help_shows_an_example(runner: CliRunner, command: str) -> None:
