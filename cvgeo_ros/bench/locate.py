@@ -56,7 +56,8 @@ class Latency:
     Attributes:
         clicks: in the frame.
         seconds: (rounds,) of a frame.
-        stages: median seconds of each stage, by the host's clock; empty on a GPU, where they end before their work.
+        stages: median seconds of each stage; empty on a GPU, where they end before their work, and by CPU time, which
+            they are not taken in.
     """
 
     clicks: int
@@ -180,9 +181,9 @@ def measure(
         Roofline(name, work, peak, taken)
         for (name, work), taken in zip(works.items(), (encoded["encoded"], seconds[str(most)]), strict=True)
     ]
+    staged = own.type == "cpu" and plan.clock == "wall"
     latencies = [
-        Latency(number, seconds[str(number)], {} if own.type == "cuda" else _medians(stages[number]))
-        for number in plan.clicks
+        Latency(number, seconds[str(number)], _medians(stages[number]) if staged else {}) for number in plan.clicks
     ]
     return Report(about, latencies, memory, rooflines)
 

@@ -13,6 +13,9 @@ from cvgeo_ros.cli.options import Device
 def gmoe(
     device: Device = "auto",
     dtype: Annotated[Literal["float32", "bfloat16"], typer.Option(help="Type of tokens and experts.")] = "float32",
+    side: Annotated[
+        list[int], typer.Option(min=32, help="Side of the images whose tokens are dispatched, px; may be repeated.")
+    ] = [256, 1024],  # noqa: B006  typer copies it
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
     rounds: Annotated[int, typer.Option(min=1, help="How often.")] = 9,
@@ -38,7 +41,7 @@ def gmoe(
     from cvgeo_ros.localizer.localizer import pick_device
 
     torch.set_num_threads(threads)
-    plan = Plan(rounds=rounds, batch=batch, kind=dtype, clock=clock)
+    plan = Plan(rounds=rounds, sides=tuple(side), batch=batch, kind=dtype, clock=clock)
     chosen = pick_device(device)
     about = machine(chosen, plan.clock, plan.rounds)
     with Console(stderr=True).status("starting") as status:

@@ -71,9 +71,8 @@ def test_memory_is_the_most_that_is_held_at_once() -> None:
 
 def test_the_command_prints_json(plan: gmoe.Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gmoe, "Plan", lambda **chosen: replace(plan, **chosen))
-    plan = replace(plan, sides=(64,))
     options = ["--device", "cpu", "--rounds", "1", "--threads", str(torch.get_num_threads()), "--clock", "cpu"]
-    result = CliRunner().invoke(app, ["bench", "gmoe", *options, "--json"])
+    result = CliRunner().invoke(app, ["bench", "gmoe", *options, "--side", "64", "--json"])
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert told["machine"]["clock"] == "cpu" and len(told["layers"]) == 4
