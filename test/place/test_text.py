@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,21 @@ def test_sentences() -> None:
 
 
 def test_states_are_those_of_the_sentences() -> None:
-    tower = text_tower(PlaceConfig())
+    tower = text_tower(replace(PlaceConfig(), text_unit="token"))
     states, mask = tower.tokens(["A pond. A tall tower.", "A tall tower.", ""])
     assert states.shape[2] == 384
     assert mask.sum(dim=1).tolist() == [7, 4, 1]
     assert torch.allclose(states[0, 3:7], states[1, :4], atol=1e-5)
+
+
+def test_a_sentence_is_the_mean_of_its_tokens() -> None:
+    texts = ["A pond. A tall tower.", "A tall tower.", ""]
+    whole, mask = text_tower(PlaceConfig()).tokens(texts)
+    assert whole.shape == (3, 2, 384) and mask.tolist() == [[True, True], [True, False], [True, False]]
+    assert torch.allclose(whole[mask].norm(dim=1), torch.tensor(384.0).sqrt())
+    assert torch.allclose(whole[0, 1], whole[1, 0], atol=1e-4)
+    tokens = text_tower(replace(PlaceConfig(), text_unit="token")).tokens(texts)[0]
+    assert torch.cosine_similarity(whole[0, 1], tokens[0, 3:7].mean(dim=0), dim=0) > 0.9999
 
 
 def test_padding() -> None:

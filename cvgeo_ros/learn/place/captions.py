@@ -4,6 +4,7 @@ Like the captions of GeoText-1652, which a language model wrote, they open with 
 the place looks, and say in a sentence of its own what lies where; three of them tell different facts in other words.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -22,11 +23,13 @@ from cvgeo_ros.learn.place.phrases import (
     sentence,
     with_article,
 )
+from cvgeo_ros.learn.place.wording_fourth import FOURTH
 from cvgeo_ros.learn.place.wording_held_out import HELD_OUT
 from cvgeo_ros.learn.place.wording_second import SECOND
+from cvgeo_ros.learn.place.wording_third import THIRD
 from cvgeo_ros.learn.place.wording_training import TRAINING
 
-WORDINGS: Mapping[str, Wording] = {"training": merged(TRAINING, SECOND), "held-out": HELD_OUT}
+WORDINGS: Mapping[str, Wording] = {"training": merged(TRAINING, SECOND, THIRD, FOURTH), "held-out": HELD_OUT}
 
 _ROOFED = ("hall", "house", "building", "apartments", "church", "barn")
 _SURFACED = ("court", "helipad", "round tower", "tank")
@@ -35,7 +38,7 @@ _STOREYS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8:
 
 def captions_of(facts: Facts, wording: Wording, rng: np.random.Generator, count: int = 3) -> list[str]:
     """Write ``count`` captions of a picture, each with a choice of facts and of words of its own."""
-    return [_Writer(facts, wording, rng).write(index) for index in range(count)]
+    return [_Writer(facts, wording, rng).write(index % 3) for index in range(count)]
 
 
 class _Writer:
@@ -156,7 +159,7 @@ class _Writer:
             name = self.names[index]
             text = self.pick(self.words.zoned).format(first=name, zone=zone, **self._verbs(index))
             whole = facts.platform == "ground" or "of the frame" in zone
-            found.append(text.replace(" of the image", "") if whole else text)
+            found.append(re.sub(" of the (image|scene)", "", text) if whole else text)
         return [text for text in found if text][: most + (facts.platform == "ground")]
 
     def _verbs(self, index: int) -> dict[str, str]:

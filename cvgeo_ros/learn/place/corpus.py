@@ -94,7 +94,7 @@ class Corpus:
         self.keys = [_key(image.path) for image in self.images]
         config = model.config
         name = "minilm" if config.text == "minilm" else Path(config.text).name
-        self.sentences = RowBank(cache / f"text-{name}", config.text_width)
+        self.sentences = RowBank(cache / f"text-{name}-{config.text_unit}", config.text_width)
         self.tokens: RowBank
         if isinstance(model.image, NanoTower):
             side = config.image_size // 8
@@ -175,7 +175,7 @@ class Corpus:
         return [tuple(caption) for caption in self.wordings[index].raw]
 
     def text_rows(self, texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
-        """Token states (B, T, C) float32, and (B, T) bool, True where there is a token."""
+        """States (B, T, C) float32 of tokens or sentences, and (B, T) bool, True where there is one."""
         rows = [np.concatenate([self.sentences[sentence] for sentence in text]) for text in texts]
         return pad_states([torch.from_numpy(row).float() for row in rows])
 

@@ -3,12 +3,16 @@
 A wording's templates and names for things are its own: those of the held-out wording occur in no training caption.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import reduce
 from typing import Any
 
 Choices = tuple[str, ...]
 Names = tuple[tuple[str, str], ...]
+
+_VOWEL_AHEAD = re.compile(r"\b([Aa])(?= (?!uni|one\b|eu)[aeiou])")
 
 VERBS = {"is": "are", "lies": "lie", "sits": "sit", "adjoins": "adjoin"}
 
@@ -158,11 +162,14 @@ class Wording:
             yield from _strings(getattr(self, field.name))
 
 
-def merged(first: Wording, second: Wording) -> Wording:
-    """Return a wording with the choices of both."""
-    return Wording(
-        **{part.name: _both(getattr(first, part.name), getattr(second, part.name)) for part in fields(first)}
-    )
+def merged(*wordings: Wording) -> Wording:
+    """Return a wording with the choices of all."""
+
+    def both(first: Wording, second: Wording) -> Wording:
+        parts = (part.name for part in fields(Wording))
+        return Wording(**{name: _both(getattr(first, name), getattr(second, name)) for name in parts})
+
+    return reduce(both, wordings)
 
 
 def _both(first: Any, second: Any) -> Any:
@@ -201,5 +208,6 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def sentence(text: str) -> str:
-    """Give a sentence its capital and full stop."""
+    """Give a sentence its capital and full stop, and "a" its n before a vowel: templates do not know their colours."""
+    text = _VOWEL_AHEAD.sub(r"\1n", text)
     return text[0].upper() + text[1:].rstrip(".") + "."

@@ -44,6 +44,8 @@ from cvgeo_ros.learn.scenes.town import SEASONS, build_world
 from cvgeo_ros.learn.scenes.world import World
 
 SIZE = 256  # px
+TRAINING_CAPTIONS = 9
+"""Of a picture; held-out ones have three."""
 FIRST_SEEDS = {"train": 800_000, "val": 880_000, "test": 900_000}
 
 _EXTENT = 700.0
@@ -108,21 +110,21 @@ def write_captions(folder: Path, split: str, known: dict[str, list[Item]] | None
         split: Gives the wording.
         known: Entries by world that need not be written anew; new ones are added.
     """
-    wording = WORDINGS["held-out" if split == "test" else "training"]
+    wording, count = (WORDINGS["held-out"], 3) if split == "test" else (WORDINGS["training"], TRAINING_CAPTIONS)
     known = {} if known is None else known
     for record in sorted((folder / "worlds").glob("*.json")):
         if record.stem not in known:
-            known[record.stem] = [_captioned(entry, wording) for entry in json.loads(record.read_text())]
+            known[record.stem] = [_captioned(entry, wording, count) for entry in json.loads(record.read_text())]
     items = [item for name in sorted(known) for item in known[name]]
     _write_whole(folder / "places.json", json.dumps(items, indent=0))
     return items
 
 
-def _captioned(entry: Item, wording: Wording) -> Item:
+def _captioned(entry: Item, wording: Wording, count: int) -> Item:
     facts = Facts.model_validate(entry["facts"])
     rng = np.random.default_rng([entry["world"], *entry["image"].encode()])
     told = {key: value for key, value in entry.items() if key != "facts"}
-    return {**told, "captions": captions_of(facts, wording, rng)}
+    return {**told, "captions": captions_of(facts, wording, rng, count)}
 
 
 def write_world(folder: Path, seed: int) -> None:
