@@ -188,7 +188,7 @@ def trace(branch: Branch, example: Sequence[Tensor]) -> torch.export.ExportedPro
     shapes = tuple({axis: free.get(str(size), Dim.STATIC) for axis, size in enumerate(p.shape)} for p in branch.inputs)
     traced = type(branch)(traceable(branch.model, branch.parts)).eval()
     # What holds for the example alone, such as how its tensors lie in memory, must not become a condition.
-    with torch.no_grad(), fx_config.patch(backed_size_oblivious=True):
+    with torch.no_grad(), fx_config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]  # added at run time
         return torch.export.export(
             traced,
             tuple(example),
