@@ -29,16 +29,17 @@ Form = Callable[[Experts, Tensor, Tensor, Tensor], Tensor]
 """Experts, (N, C) tokens, (N, k) gate weights and (N, k) choices -> (N, C) weighted sums of the chosen experts."""
 
 
-def choose(x: Tensor, experts: Experts) -> Form:
-    """The form to run: `loop` on a CPU; elsewhere, and in a compiled graph, one that the host need not wait for.
+FEW = 512
+"""Tokens below which the copies that `blocks` makes of the weights cost more than the products it saves."""
 
-    Exported graphs take `dense`: other runtimes know its operations, and its sizes hang on nothing but the tokens'.
-    """
-    if torch.compiler.is_exporting():
-        return dense
+
+def choose(x: Tensor, experts: Experts) -> Form:
+    """The form to run: `loop` on a CPU; elsewhere, and in a compiled graph, one that the host need not wait for."""
     if has_grouped_kernel(x, experts):
         return grouped
-    return loop if x.device.type == "cpu" and not torch.compiler.is_compiling() else blocks
+    if x.device.type == "cpu" and not torch.compiler.is_compiling():
+        return loop
+    return dense if len(x) < FEW else blocks
 
 
 def has_grouped_kernel(x: Tensor, experts: Experts) -> bool:

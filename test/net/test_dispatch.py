@@ -76,21 +76,25 @@ def test_a_cpu_runs_the_loop_and_a_gpu_what_it_has_a_kernel_for(monkeypatch: pyt
     experts, x, _ = problem()
     assert dispatch.choose(x, experts) is dispatch.loop
 
-    def chosen(capability: int, kind: torch.dtype, dim: int = 16) -> Form:
+    def chosen(capability: int, kind: torch.dtype, dim: int = 16, tokens: int = 600) -> Form:
         monkeypatch.setattr(dispatch, "_capability", lambda index: capability)
         with FakeTensorMode():
             parts = (6, dim, 32), (6, 32), (6, 32, dim), (6, dim)
             fake = Experts(*(torch.empty(part, device="cuda", dtype=kind) for part in parts))
-            return dispatch.choose(torch.empty(7, dim, device="cuda", dtype=kind), fake)
+            return dispatch.choose(torch.empty(tokens, dim, device="cuda", dtype=kind), fake)
 
     assert chosen(9, torch.bfloat16) is dispatch.grouped
     assert chosen(10, torch.bfloat16) is dispatch.grouped
     assert chosen(9, torch.float32) is dispatch.blocks, "torch would loop, with a copy of the offsets to the host"
     assert chosen(8, torch.bfloat16) is dispatch.blocks
     assert chosen(9, torch.bfloat16, dim=12) is dispatch.blocks
+    assert chosen(9, torch.float32, tokens=64) is dispatch.dense
 
 
-@pytest.mark.parametrize("form, kind", [(dispatch.grouped, torch.bfloat16), (dispatch.blocks, torch.float32)])
+@pytest.mark.parametrize(
+    "form, kind",
+    [(dispatch.grouped, torch.bfloat16), (dispatch.blocks, torch.float32), (dispatch.dense, torch.float32)],
+)
 def test_neither_pass_waits_for_values(form: Form, kind: torch.dtype) -> None:
     """Tensors without values cannot be waited for: whoever asks for one raises."""
     parts = (6, 16, 32), (6, 32), (6, 32, 16), (6, 16), (70, 16)
@@ -103,7 +107,8 @@ def test_neither_pass_waits_for_values(form: Form, kind: torch.dtype) -> None:
         dispatch.loop(Experts(*experts), x, weights, choice)
 
 
-def test_a_layer_on_a_gpu_never_waits_for_the_host() -> None:
+def test_a_layer_on_a_gpu_never_waits_for_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "FEW", 16)
     layer, pool = GMoE(16, 6, 2).eval(), ExpertPool(16, 32, 6)
     cells, gsd = torch.randn(2, 5, 7, 16), torch.full((2,), 0.3)
     expected, _ = layer(cells, Condition()(View.DRONE, gsd), pool)
@@ -125,7 +130,8 @@ def test_blocks_are_a_quarter_more_rows_at_most() -> None:
         assert (rows // size + 6) * size < 1.27 * rows
 
 
-def test_a_compiled_layer_is_one_graph() -> None:
+def test_a_compiled_layer_is_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "FEW", 16)
     pool, layer = ExpertPool(16, 32, 6), GMoE(16, 6, 2).eval()
     cells, condition = torch.randn(1, 8, 8, 16), Condition()(View.DRONE, torch.tensor([0.3]))
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
