@@ -67,6 +67,8 @@ def train_tower(
     for index, captions in enumerate(described):
         present[index, [number[word] for word in words_of(captions) if word in number]] = True
     objective = TowerObjective(model, len(words)).to(model.device)
+    # On a CPU, convolutions in bfloat16 are faster than in float32 with channels last, and slower without.
+    objective.tower.to(memory_format=torch.channels_last)
     platforms = [np.flatnonzero(corpus.platforms == platform) for platform in np.unique(corpus.platforms)]
 
     def loss(step: int) -> Watch:
@@ -79,9 +81,8 @@ def train_tower(
         states, mask = corpus.text_rows([draw.text for draw in draws])
         device = model.device
         mask = thinned(mask, rng).to(device)
-        # Convolutions in bfloat16 are slower on a CPU.
-        tokens = objective.tower(maps.to(device, memory_format=torch.channels_last))
         with torch.autocast(device.type, torch.bfloat16):
+            tokens = objective.tower(maps.to(device, memory_format=torch.channels_last))
             image = objective.heads.image(tokens, _all(tokens))
             text = objective.heads.text(states.to(device), mask)
             logits = objective.words(tokens.mean(dim=1))
