@@ -22,7 +22,7 @@ LIMITS = {
     "batch": (1, 64),
     "height": (2 * STEP, 4096),
     "width": (2 * STEP, 4096),
-    "clicks": (1, 1024),
+    "clicks": (2, 1024),
     "frame_rows": (2, 512),
     "frame_columns": (2, 512),
     # Smaller tiles go another way through the fusion.

@@ -32,7 +32,7 @@ def _images(model: CrossViewLocator) -> list[Inputs]:
 
 
 def _clicks(model: CrossViewLocator) -> list[Inputs]:
-    return [_located(model, (512, 672), (128, 192), 3, 4), _located(model, (640, 480), (224, 160), 1, 5)]
+    return [_located(model, (512, 672), (128, 192), 3, 4), _located(model, (640, 480), (224, 160), 2, 5)]
 
 
 def _located(model: CrossViewLocator, tile: tuple[int, int], frame: tuple[int, int], number: int, seed: int) -> Inputs:
