@@ -75,6 +75,7 @@ def write(form: Format, branch: Branch, program: ExportedProgram, path: Path, fa
     assert graph is not None
     for values, ports in ((graph.model.graph.inputs, branch.inputs), (graph.model.graph.outputs, branch.outputs)):
         for value, port in zip(values, ports, strict=True):
+            assert value.shape is not None
             value.shape = type(value.shape)(port.shape)  # torch calls free sizes s40 and the like
     graph.model.metadata_props.update({**facts, "opset": str(OPSET)})
     graph.save(path, external_data=False)
