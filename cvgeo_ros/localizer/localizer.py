@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ClickError, ImageError, MapError, WeightsError
 from ..geo import GroundMatches, PinholeCamera, TileStore
 from ..net import STRIDE, CrossViewLocator
+from ..net.dispatch import allow_compiling
 from ..net.weights import find_weights, load_weights
 from .features import FeatureCache
 from .ground import automatic_clicks, ground_matches
@@ -68,6 +69,7 @@ class Localizer:
         if half:
             self.model.encoder.reduce()
         if compiled is not None:
+            allow_compiling()
             self.model.encoder.compile(mode=compiled)
 
     def set_tile(self, tile: TileStore | None) -> None:

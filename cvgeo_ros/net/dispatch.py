@@ -19,10 +19,14 @@ class Experts(NamedTuple):
 
     def run(self, index: int, x: Tensor) -> Tensor:
         """Expert `index` on (M, C) tokens."""
-        return torch.addmm(self.b2[index], F.gelu(torch.addmm(self.b1[index], x, self.w1[index])), self.w2[index])
+        return _feed_forward(x, self.w1[index], self.b1[index], self.w2[index], self.b2[index])
 
     def to(self, kind: torch.dtype) -> "Experts":
         return Experts(*(part.to(kind) for part in self))
+
+
+def _feed_forward(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
+    return torch.addmm(b2, F.gelu(torch.addmm(b1, x, w1)), w2)
 
 
 Form = Callable[[Experts, Tensor, Tensor, Tensor], Tensor]
@@ -54,12 +58,16 @@ def has_grouped_kernel(x: Tensor, experts: Experts) -> bool:
     )
 
 
-@torch.compiler.assume_constant_result
 def _capability(index: int) -> int:
     """Major compute capability of an NVIDIA GPU that torch has grouped_mm for; 0 of others."""
     if torch.version.hip is not None or not hasattr(F, "grouped_mm"):
         return 0
     return torch.cuda.get_device_capability(index)[0]
+
+
+def allow_compiling() -> None:
+    """To be called before torch.compile: the device is the same whenever it is asked. Imports the compiler."""
+    torch.compiler.assume_constant_result(_capability)
 
 
 def _kind(x: Tensor) -> torch.dtype:
@@ -79,7 +87,10 @@ def loop(experts: Experts, x: Tensor, weights: Tensor, choice: Tensor) -> Tensor
     order = flat.argsort(stable=True)
     counts: list[int] = torch.bincount(flat, minlength=number).tolist()
     token = order // top_k
-    outputs = [experts.run(e, part) for e, part in enumerate(x[token].split(counts)) if counts[e]]
+    # Taken apart once: the gradient of indexing fills a tensor of all experts for each of them.
+    each = zip(*(part.unbind() for part in experts), strict=True)
+    parts = zip(each, x[token].split(counts), counts, strict=True)
+    outputs = [_feed_forward(part, *expert) for expert, part, count in parts if count]
     weighted = torch.cat(outputs) * weights.reshape(-1)[order, None].to(x.dtype)
     # Summed in float32: k partial sums in half precision would depend on their order.
     return torch.zeros_like(x, dtype=torch.float32).index_add(0, token, weighted.float()).to(x.dtype)

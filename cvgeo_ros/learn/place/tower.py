@@ -68,7 +68,7 @@ def train_tower(
         present[index, [number[word] for word in words_of(captions) if word in number]] = True
     objective = TowerObjective(model, len(words)).to(model.device)
     # On a CPU, convolutions in bfloat16 are faster than in float32 with channels last, and slower without.
-    objective.tower.to(memory_format=torch.channels_last)
+    objective.tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     platforms = [np.flatnonzero(corpus.platforms == platform) for platform in np.unique(corpus.platforms)]
 
     def loss(step: int) -> Watch:
