@@ -216,6 +216,7 @@ class Formula:
             raise WeightsError(f"weights {model!r} not found: give one of nano, or the path of a .safetensors file")
         self.tile: Any = None
         self.notice = ""
+        self.tuned: tuple[bool, str | None] | None = None
         self.frames: list[np.ndarray] = []
         self.cameras: list[Any] = []
         self.priors: list[Prior] = []
@@ -224,6 +225,10 @@ class Formula:
         self.place: tuple[float, float, float] | None = None
         self.gate = threading.Event()
         self.gate.set()
+
+    def tune(self, half: bool, compiled: str | None) -> None:
+        assert self.tile is None, "features were to be computed by what was tuned"
+        self.tuned = half, compiled
 
     def set_tile(self, tile: Any) -> None:
         self.tile = tile

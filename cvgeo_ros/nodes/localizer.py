@@ -114,6 +114,7 @@ class LocalizerNode(LifecycleNode):
         get = self._settings
         try:
             core = self._load(get.text("model"), get.text("device"), get.count("cache_bytes"))
+            core.tune(get.flag("half_precision"), get.text("compile") or None)
             self._engine = Engine(core, get)
             self._outputs = TargetPublishers(self)
             self._vehicle = Vehicle(self, get, self._engine, self._priors, self._failed)

@@ -31,10 +31,15 @@ class Spec:
     choices: tuple[str, ...] = ()
     held: bool = False
 
+    @property
+    def _wanted(self) -> str:
+        """What a string may be."""
+        return "one of " + ", ".join(choice or '""' for choice in self.choices)
+
     def refusal(self, value: Any) -> str | None:
         """Return why a value of the right type is wrong, or None."""
         if self.choices and value not in self.choices:
-            return f"{self.name} is {value!r}: must be one of {', '.join(self.choices)}"
+            return f"{self.name} is {value!r}: must be {self._wanted}"
         if self.low is None and self.high is None:
             return None
         if isinstance(value, float) and math.isnan(value):
@@ -48,7 +53,7 @@ class Spec:
         """Return the descriptor that ``ros2 param describe`` shows."""
         descriptor = ParameterDescriptor(description=self.description)
         if self.choices:
-            descriptor.additional_constraints = f"one of {', '.join(self.choices)}"
+            descriptor.additional_constraints = self._wanted
         if self.low is None or self.high is None:
             return descriptor
         if isinstance(self.default, int):

@@ -248,6 +248,11 @@ def test_requests_beyond_the_queue_are_turned_away(operate: Callable[..., Any], 
     operator.proves_alive(2 * SECOND)
 
 
+def test_precision_and_compilation_reach_the_core(operate: Callable[..., Any], map_path: Path) -> None:
+    operator = operate(map=str(map_path), half_precision=True, compile="default").connect()
+    assert operator.cores[0].tuned == (True, "default")
+
+
 def test_parameters_are_described_and_wrong_values_refused_with_a_reason(operator: Any) -> None:
     describe = DescribeParameters.Request(names=["prior_radius", "image_transport"])
     radius, transport = operator.graph.call(DescribeParameters, "localizer/describe_parameters", describe).descriptors
@@ -265,6 +270,7 @@ def test_parameters_are_described_and_wrong_values_refused_with_a_reason(operato
         ("camera_pitch", 400.0, "between -180 and 180"),
         ("queue_size", 0, "queue_size"),
         ("map", "/other.tif", "load_map"),
+        ("compile", "fast", 'one of "", default, reduce-overhead'),
     ):
         result = set_to(name, value)
         assert not result.successful and words in result.reason, (name, value, result.reason)
