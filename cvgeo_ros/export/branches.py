@@ -125,15 +125,15 @@ class ClickBranch(Branch):
             Port("frame_match", (1, match, *frame), "`match` of the frame"),
             Port("frame_context", (1, context, *frame), "`context` of the frame"),
             Port("clicks", points, "(x, y) in the rectified frame, cells"),
-            Port("moved", points, "the same after the fitted correction, less the translation chosen; else `clicks`"),
-            Port("lean", points, "cells that a metre of height moves a click towards the camera's foot; 0: unknown"),
-            Port("tile_match", (1, match, *tile), "`match` of the window searched, 0 where void"),
+            Port("moved", points, "fitted `clicks` less the chosen translation; without a fit `clicks`"),
+            Port("lean", points, "towards the camera's foot, cells per metre of height; 0: unknown"),
+            Port("tile_match", (1, match, *tile), "`match` of the window, 0 where void"),
             Port("tile_context", (1, context, *tile), "`context` of the window"),
             Port("tile_gated", (1, CrossViewFusion.gated, *tile), "`gated` of the window"),
             Port("void", (1, *tile), "cells of the window without imagery, never an answer", "bool"),
             Port("votes", (1, "vote_rows", "vote_columns"), "standard scores of the frame's translations"),
             Port("origin", (2,), "(x, y) index of the zero translation in `votes`", "int64"),
-            Port("around_context", (1, context, *around), "`context` of the tile at twice the metres per pixel"),
+            Port("around_context", (1, context, *around), "`context` at twice the tile's `gsd`"),
             Port("around_shift", (2,), "(x, y): the window's cell p is at p / 2 + shift there"),
         )
         answer = (1, "clicks")
@@ -141,8 +141,8 @@ class ClickBranch(Branch):
             Port("boxes", (1, "clicks", 4), "x_min, y_min, x_max, y_max, cells of the window"),
             Port("score", answer, "probability that the answer is right"),
             Port("place", points, "(x, y) of the clicked point, cells of the window"),
-            Port("heat_spread", answer, "standard deviation of the heat within two cells of its peak, cells per axis"),
-            Port("heat_scatter", answer, "root mean square distance of all heat from the place, cells per axis"),
+            Port("heat_spread", answer, "1 sigma of the heat within 2 cells of its peak, cells per axis"),
+            Port("heat_scatter", answer, "RMS distance of all heat from the place, cells per axis"),
         )
 
     def forward(

@@ -3,7 +3,8 @@
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,8 @@ def export(
         tell: is told what is being done.
 
     Raises:
-        ExportError: a package is missing, or a file computes something else than the network; none is left then.
+        ExportError: a package is missing, the exporter or runtime fails, or a file computes something else than the
+            network; none is left then.
     """
     require(form)
     model = model.eval()
@@ -83,12 +85,13 @@ def export(
             branch = BRANCHES[name](model)
             inputs = examples(model, name)
             path = Path(folder, f"{model.config.name}-{name}{SUFFIXES[form]}")
-            tell(f"{name}: tracing")
-            program = trace(branch, inputs[0])
-            tell(f"{name}: writing")
-            write(form, branch, program, path, about(branch, model.config, weights))
-            tell(f"{name}: comparing")
-            differences = compare(branch, load(form, branch, path), inputs)
+            with _named(name, form):
+                tell(f"{name}: tracing")
+                program = trace(branch, inputs[0])
+                tell(f"{name}: writing")
+                write(form, branch, program, path, about(branch, model.config, weights))
+                tell(f"{name}: comparing")
+                differences = compare(branch, load(form, branch, path), inputs)
             if bad := [difference for difference in differences if not difference.passed]:
                 raise ExportError(
                     f"{path.name} computes something else than the network: "
@@ -100,3 +103,18 @@ def export(
         for done in written:
             Path(folder, done.path.name).replace(done.path)
     return written
+
+
+@contextmanager
+def _named(branch: str, form: Format) -> Iterator[None]:
+    """Tell by branch and format of an error of any kind, which exporters and runtimes raise; one of the disk passes."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        raise ExportError(
+            f"branch {branch} cannot be exported as {form}: {type(error).__name__}{f': {lines[0]}' if lines else ''}; "
+            "nothing was written. Set up the versions of requirements/"
+        ) from error

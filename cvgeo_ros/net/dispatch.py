@@ -38,7 +38,12 @@ FEW = 512
 
 
 def choose(x: Tensor, experts: Experts) -> Form:
-    """The form to run: `loop` on a CPU; elsewhere, and in a compiled graph, one that the host need not wait for."""
+    """The form to run: `loop` on a CPU; elsewhere, and in a compiled graph, one that the host need not wait for.
+
+    In an exported graph it is `dense`: of operators that every runtime has, at any number of tokens.
+    """
+    if torch.compiler.is_exporting():
+        return dense
     if has_grouped_kernel(x, experts):
         return grouped
     if x.device.type == "cpu" and not torch.compiler.is_compiling():

@@ -132,6 +132,21 @@ def test_a_file_that_differs_is_refused_and_nothing_is_left(
     assert [path.name for path in tmp_path.iterdir()] == [done.path.name] and done.bytes == done.path.stat().st_size
 
 
+@pytest.mark.parametrize("step", ["trace", "write", "load"])
+def test_a_failure_within_tells_branch_and_format(
+    model: CrossViewLocator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("op ceil is not in _SYM_OPS\nand much more")
+
+    for name in ("trace", "write", "load"):
+        monkeypatch.setattr(exporting, name, fail if name == step else lambda *_: None)
+    expected = "branch tile cannot be exported as torch-export: AssertionError: op ceil is not in _SYM_OPS; nothing"
+    with pytest.raises(ExportError, match=expected):
+        exporting.export(model, "", "torch-export", ["tile"], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(formats.PACKAGES, "onnx", ("onnx_of_no_such_name",))
     result = CliRunner().invoke(app, ["export", "--out", str(tmp_path / "out")])
