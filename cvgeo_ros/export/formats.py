@@ -61,6 +61,7 @@ def about(branch: Branch, config: NetConfig, weights: str) -> dict[str, str]:
 def write(form: Format, branch: Branch, program: ExportedProgram, path: Path, facts: dict[str, str]) -> None:
     """Write a traced branch; the weights are in the file."""
     if form == "torch-export":
+        program.example_inputs = None  # they would be kept, too, and outweigh the click branch
         torch.export.save(program, path, extra_files={ABOUT: json.dumps(facts)})
         return
     with warnings.catch_warnings():

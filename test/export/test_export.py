@@ -2,7 +2,9 @@
 
 import json
 import re
+import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,33 +56,33 @@ def programs(model: CrossViewLocator) -> dict[str, ExportedProgram]:
 @pytest.fixture(scope="session")
 def written(
     model: CrossViewLocator, programs: dict[str, ExportedProgram], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str, formats.Format], Written]:
+) -> Callable[[str], Written]:
+    """Branches by name, as ONNX."""
     folder = tmp_path_factory.mktemp("exported")
 
-    def give(name: str, form: formats.Format) -> Written:
-        branch, path = BRANCHES[name](model), folder / f"mini-{name}{formats.SUFFIXES[form]}"
-        if not path.exists():
-            if form == "onnx":
-                for package in formats.PACKAGES["onnx"]:
-                    pytest.importorskip(package)
-            formats.write(form, branch, programs[name], path, formats.about(branch, model.config, "digest"))
-        return branch, path, formats.load(form, branch, path)
+    @cache
+    def give(name: str) -> Written:
+        for package in formats.PACKAGES["onnx"]:
+            pytest.importorskip(package)
+        branch, path = BRANCHES[name](model), folder / f"mini-{name}.onnx"
+        formats.write("onnx", branch, programs[name], path, formats.about(branch, model.config, "digest"))
+        return branch, path, formats.load("onnx", branch, path)
 
     return give
 
 
-@pytest.mark.parametrize(("name", "form"), [("tile", "onnx"), ("tile", "torch-export"), ("clicks", "onnx")])
+@pytest.mark.parametrize("name", ["tile", "clicks"])
 def test_a_file_computes_what_the_network_does(
-    model: CrossViewLocator, written: Callable[..., Written], name: str, form: formats.Format
+    model: CrossViewLocator, written: Callable[[str], Written], name: str
 ) -> None:
-    branch, _, run = written(name, form)
+    branch, _, run = written(name)
     for difference in compare(branch, run, examples(model, name)):
         assert difference.largest < 1e-4, difference
 
 
-def test_onnx_says_what_it_is_and_names_its_ports(written: Callable[..., Written], model: CrossViewLocator) -> None:
+def test_onnx_says_what_it_is_and_names_its_ports(written: Callable[[str], Written], model: CrossViewLocator) -> None:
     onnx = pytest.importorskip("onnx")
-    branch, path, _ = written("tile", "onnx")
+    branch, path, _ = written("tile")
     graph = onnx.load(path)
     onnx.checker.check_model(graph)
     facts = {entry.key: entry.value for entry in graph.metadata_props}
@@ -94,11 +96,15 @@ def test_onnx_says_what_it_is_and_names_its_ports(written: Callable[..., Written
     assert {node.domain for node in graph.graph.node} == {""}, "operators of its own would need plug-ins"
 
 
-def test_a_program_says_what_it_is(written: Callable[..., Written]) -> None:
-    _, path, _ = written("tile", "torch-export")
-    extra = {formats.ABOUT: ""}
-    torch.export.load(path, extra_files=extra)
-    assert json.loads(extra[formats.ABOUT])["branch"] == "tile"
+def test_a_program_can_be_kept_and_says_what_it_is(
+    model: CrossViewLocator, programs: dict[str, ExportedProgram], tmp_path: Path
+) -> None:
+    """What can be traced may still not be written. Reading back takes long, and is done for clicks alone."""
+    branch, path = BRANCHES["tile"](model), tmp_path / "mini-tile.pt2"
+    formats.write("torch-export", branch, programs["tile"], path, formats.about(branch, model.config, "digest"))
+    with zipfile.ZipFile(path) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(formats.ABOUT)]
+        assert json.loads(archive.read(name))["branch"] == "tile"
 
 
 @pytest.mark.parametrize("size", [(64, 96), (128, 256), (160, 224)])
@@ -119,9 +125,8 @@ def test_a_file_that_differs_is_refused_and_nothing_is_left(
     monkeypatch.setattr(exporting, "trace", lambda branch, _: programs[branch.name])
     right = formats.load
 
-    def wrong(*args: object) -> formats.Runner:
-        run = right(*args)  # type: ignore[arg-type]
-        return lambda inputs: [value + 0.01 * (value == value.max()) for value in run(inputs)]
+    def wrong(form: formats.Format, branch: Branch, path: Path) -> formats.Runner:
+        return lambda inputs: [value + 0.01 * (value == value.max()) for value in branch(*inputs)]
 
     monkeypatch.setattr(exporting, "load", wrong)
     with pytest.raises(ExportError, match=r"mini-clicks.pt2 computes something else .* score is off by"):
@@ -130,6 +135,7 @@ def test_a_file_that_differs_is_refused_and_nothing_is_left(
     monkeypatch.setattr(exporting, "load", right)
     (done,) = exporting.export(model, "", "torch-export", ["clicks"], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [done.path.name] and done.bytes == done.path.stat().st_size
+    assert max(difference.largest for difference in done.differences) < 1e-4
 
 
 @pytest.mark.parametrize("step", ["trace", "write", "load"])
@@ -175,9 +181,9 @@ def test_every_port_is_in_the_document() -> None:
 
 
 def test_the_example_finds_where_a_frame_lies(
-    written: Callable[..., Written], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    written: Callable[[str], Written], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, path, _ = written("tile", "onnx")
+    _, path, _ = written("tile")
     for name in ("frame", "tile"):
         (tmp_path / f"nano-{name}.onnx").symlink_to(path)
     monkeypatch.chdir(tmp_path)
