@@ -186,7 +186,7 @@ def picture(places: "Places", tile: "TileStore") -> "Picture":
     import numpy as np
 
     from cvgeo_ros import draw
-    from cvgeo_ros.draw.places import places_sheet
+    from cvgeo_ros.draw.places import COLUMNS, ROWS, places_sheet
 
     boxes = np.array([candidate.window for candidate in places.candidates])
     shape = (900, 1200)
@@ -197,8 +197,9 @@ def picture(places: "Places", tile: "TileStore") -> "Picture":
     drawn = draw.draw_boxes(view.image, view.to_image, boxes, labels, captions)
     gsd = max(tile.transform.gsd(boxes.reshape(-1, 2, 2).mean(axis=(0, 1))))
     drawn = draw.scale_bar(drawn, gsd * (window[2] - window[0]) / shape[1], tile.attribution)
-    crops = [draw.map_view(tile, candidate.window, (256, 256)).image for candidate in places.candidates[:8]]
-    return places_sheet(drawn, crops, captions, places.query, shape[0])
+    shown = places.candidates[: COLUMNS * ROWS]
+    crops = [draw.map_view(tile, candidate.window, (256, 256)).image for candidate in shown]
+    return places_sheet(drawn, crops, captions[: len(shown)], places.query, shape[0])
 
 
 def _place(text: str) -> tuple[float, float]:

