@@ -1,4 +1,4 @@
-"""The ablation of PE-MoE (arXiv 2510.20291), its rows trained alike on one frozen tower.
+"""The ablation of PE-MoE (arXiv 2510.20291), its rows trained alike, from the heads of stage 0, on its frozen tower.
 
 Each row sees the same number of pairs: one unified model trains three times the steps of an expert. Text alignment is
 the preparation of captions; without it they are left as they were, also for turned and mirrored images.
@@ -63,9 +63,10 @@ def run_row(row: str, sets: Sets, tower: Path, settings: PlaceTraining, out: Pat
     if result.is_file():
         return dict(json.loads(result.read_text()))
     console.print(f"[bold]{row}[/], seed {settings.seed}")
+    model = fresh_model(sets.train.model.config, settings.seed, tower, sets.train.model)
     if row in ("unified", "aligned"):
-        torch.manual_seed(settings.seed)
-        expert = Expert(sets.train.model.config).to(sets.train.model.device)
+        expert = model.experts[0]
+        assert isinstance(expert, Expert)
         everything = np.arange(len(sets.train.images))
         trainer = ExpertTrainer(
             expert, sets.train, everything, row == "aligned", settings, out / f"{row}-{settings.seed}"
@@ -73,7 +74,6 @@ def run_row(row: str, sets: Sets, tower: Path, settings: PlaceTraining, out: Pat
         trainer.run(console, steps=len(PLATFORMS))
         figures = evaluate_heads([expert.text], [expert.image], sets.test, None)
     else:
-        model = fresh_model(sets.train.model.config, settings.seed, tower, sets.train.model)
         train_experts(model, sets.train, settings, out / f"experts-{settings.seed}", console)
         if row == "full":
             save_place_model(model, out / f"full-{settings.seed}.safetensors", seed=str(settings.seed))

@@ -1,4 +1,7 @@
-"""Stage 0: the convolutional tower of the place model, trained on all platforms at once, then frozen for good."""
+"""Stage 0: the convolutional tower of the place model, trained on all platforms at once, then frozen for good.
+
+Its heads are what every expert begins with, as PE-MoE's experts begin with copies of their towers' last layers.
+"""
 
 import json
 import math
@@ -39,7 +42,7 @@ def words_of(captions: Sequence[Text]) -> set[str]:
 
 
 class TowerObjective(nn.Module):
-    """The tower with heads that are thrown away: one pair for sentences and images, one for words."""
+    """The tower with a head for words, which is thrown away, and the pair of heads that experts begin with."""
 
     def __init__(self, model: PlaceModel, words: int) -> None:
         super().__init__()
@@ -53,7 +56,9 @@ class TowerObjective(nn.Module):
 def train_tower(
     model: PlaceModel, corpus: Corpus, stage: Stage, batch: int, seed: int, out: Path, console: Console
 ) -> None:
-    """Train `model.image.tower` in place; texts as they were written, those of turned copies without orientation.
+    """Train `model.image.tower` in place, and give its heads to all experts.
+
+    Texts are as they were written, those of turned copies without orientation.
 
     Raises:
         Stopped, TrainingError: as `run_stage` does.
@@ -93,6 +98,8 @@ def train_tower(
         return {"loss": matched + 0.5 * named, "matched": matched.detach(), "words": named.detach()}
 
     run_stage(objective, loss, stage, out, console)
+    for expert in model.experts:
+        expert.load_state_dict(objective.heads.state_dict())
 
 
 def _words(described: Sequence[Sequence[Text]], out: Path) -> dict[str, float]:

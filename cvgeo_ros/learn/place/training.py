@@ -178,12 +178,13 @@ class ExpertTrainer:
 def fresh_model(
     config: PlaceConfig, seed: int, tower: str | Path | None = None, like: PlaceModel | None = None
 ) -> PlaceModel:
-    """A model with random experts and gate, its frozen encoder that of the localizer.
+    """A model to be trained: with random experts and gate, or with the tower and experts of stage 0.
 
     Args:
         config: its size; not looked at where `tower` is given.
         seed: of the random part.
-        tower: name of a shipped place model, or a .safetensors file, whose image tower it gets.
+        tower: `tower.safetensors` of a run, or another place model, whose image tower and experts it gets; without it,
+            the frozen encoder is the localizer's.
         like: a model whose text tower and device are taken over.
 
     Raises:
@@ -195,6 +196,7 @@ def fresh_model(
     model = PlaceModel(loaded.config if loaded else config, like.text if like else None)
     if loaded:
         model.image.load_state_dict(loaded.image.state_dict())
+        model.experts.load_state_dict(loaded.experts.state_dict())
     elif isinstance(model.image, NanoTower):
         model.image.frozen.load_state_dict(load_weights(find_weights("nano")).encoder.state_dict())
     return model.to(like.device if like else "cpu")

@@ -71,6 +71,18 @@ def test_trained_model_finds_pictures_and_platforms(trained: Path, data: Path) -
     assert untrained.text_to_image.r5 < 0.4
 
 
+@pytest.mark.slow
+def test_experts_begin_with_the_heads_of_the_tower(trained: Path, data: Path) -> None:
+    tower = trained.parent / "tower.safetensors"
+    begun = fresh_model(SIZE, 7, tower)
+    first, *others = (expert.state_dict() for expert in begun.experts)
+    assert all(torch.equal(first[name], other[name]) for other in others for name in first)
+    images = read_places(data)
+    assert judge(embed(begun, images), platforms_of(images)).text_to_image.r5 > 0.5, "chance is 0.14"
+    ended = load_place_model(trained).experts[1].state_dict()
+    assert not all(torch.equal(first[name], ended[name]) for name in first)
+
+
 def test_features_are_computed_once(corpus: Corpus, data: Path, cache: Path) -> None:
     again = Corpus(read_places(data), cache, corpus.model)
     told: list[str] = []
