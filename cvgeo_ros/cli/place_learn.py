@@ -290,6 +290,6 @@ def register(app: typer.Typer) -> None:
         "[bold]cvgeo place evaluate --data GeoText/test_951_version.json --images GeoText/images --slip[/]"
     )(evaluate)
     app.command(
-        epilog="Example: [bold]cvgeo place ablation --data places/train --test places/test --tower place --cache cache "
-        "--out out/ablation[/]"
+        epilog="Example: [bold]cvgeo place ablation --data places/train --test places/test "
+        "--tower out/place/tower.safetensors --cache cache --out out/ablation[/]"
     )(ablation)
