@@ -29,7 +29,12 @@ Images = Annotated[Path | None, typer.Option(help="Folder that the paths in a Ge
 Cache = Annotated[Path, typer.Option(help="Folder for what frozen towers compute once: some 2.5 MB a place.")]
 Out = Annotated[Path, typer.Option(help="Folder for checkpoints, logs and weights; a stopped run goes on from it.")]
 Settings = Annotated[Path | None, typer.Option(help="YAML with fields of PlaceTraining.")]
-Tower = Annotated[str | None, typer.Option(help="Place model whose image tower is taken, instead of training one.")]
+Tower = Annotated[
+    str | None,
+    typer.Option(
+        help="Place model whose image tower is taken, instead of training one, and whose experts are trained on."
+    ),
+]
 Refiner = Annotated[
     str | None,
     typer.Option(help="Program that refines captions, such as a language model: JSON lines in and out, see docs."),
@@ -101,7 +106,10 @@ def evaluate(
 def ablation(
     data: Data,
     test: Annotated[Path, typer.Option(help="Data to judge on, never trained on.")],
-    tower: Annotated[str, typer.Option(help="Place model whose image tower all rows share, frozen.")],
+    tower: Annotated[
+        str,
+        typer.Option(help="Place model whose image tower all rows share, frozen, and whose experts they begin with."),
+    ],
     cache: Cache,
     out: Out,
     config: Settings = None,

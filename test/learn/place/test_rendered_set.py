@@ -174,6 +174,9 @@ def rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_set_has_three_pictures_a_place_with_three_captions(
     rendered: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    assert all(
+        len({*item["captions"]}) > 5 and len(item["captions"]) == 9 for item in write_captions(rendered, "train")
+    )
     items = write_captions(rendered, "test")
     assert items == json.loads((rendered / "places.json").read_text())
     assert [item["platform"] for item in items].count("satellite") == len(items) // 3 >= 1
