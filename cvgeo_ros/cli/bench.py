@@ -1,13 +1,13 @@
 """``cvgeo bench``: what this machine achieves."""
 
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from cvgeo_ros.cli.options import Device, Model, ShippedScene
+from cvgeo_ros.cli.console import wide_console
+from cvgeo_ros.cli.options import AsJson, Clock, Device, Model, ShippedScene, Threads
 
 bench = typer.Typer(help="Measure what this machine achieves.", no_args_is_help=True)
 
@@ -37,12 +37,10 @@ def ratios(
     scene: ShippedScene = None,
     model: Model = "nano",
     device: Device = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    threads: Threads = 2,
     rounds: Annotated[int, typer.Option(min=1, help="How often; what takes seconds runs a third as often.")] = 15,
-    clock: Annotated[
-        Literal["wall", "cpu"], typer.Option(help="cpu: CPU time, for a machine that others keep busy.")
-    ] = "wall",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    clock: Clock = "wall",
+    as_json: AsJson = False,
 ) -> None:
     """Measure side by side what clicks, cache, sparse experts and small models save, and the rate of frames.
 
@@ -67,8 +65,7 @@ def ratios(
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))
     else:
-        # Where nobody watches, lines must not be folded at 80 columns.
-        Console(width=None if sys.stdout.isatty() else 150).print(table(report))
+        wide_console(150).print(table(report))
 
 
 @bench.command(epilog="Example: [bold]cvgeo bench soak --minutes 10 --rate 10[/]")
@@ -80,7 +77,7 @@ def soak(
     rate: Annotated[float, typer.Option(min=0.1, max=100.0, help="Frames a second that the camera sends.")] = 10.0,
     limit: Annotated[float, typer.Option(min=0.0, help="Growth of memory that is still flat, MiB an hour.")] = 60.0,
     out: Annotated[Path, typer.Option(help="Folder for the nodes' logs.")] = Path("out/soak"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run camera, localizer and visualizer for long, click every frame, and watch their memory and answers.
 
@@ -101,8 +98,7 @@ def soak(
     if as_json:
         typer.echo(json.dumps(result.to_dict(), indent=1))
     else:
-        # Where nobody watches, lines must not be folded at 80 columns.
-        console = Console(width=None if sys.stdout.isatty() else 150)
+        console = wide_console(150)
         console.print(soaking.table(result))
         console.print(soaking.sentence(result), highlight=False, soft_wrap=True)
     if not result.passed:

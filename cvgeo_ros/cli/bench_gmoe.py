@@ -2,12 +2,12 @@
 
 import json
 import os
-import sys
 from typing import Annotated, Literal
 
 import typer
 
-from cvgeo_ros.cli.options import Device
+from cvgeo_ros.cli.console import wide_console
+from cvgeo_ros.cli.options import AsJson, Clock, Device, Threads
 
 
 def gmoe(
@@ -17,12 +17,10 @@ def gmoe(
         list[int], typer.Option(min=32, help="Side of the images whose tokens are dispatched, px; may be repeated.")
     ] = [256, 1024],  # noqa: B006  typer copies it
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    threads: Threads = 2,
     rounds: Annotated[int, typer.Option(min=1, help="How often.")] = 9,
-    clock: Annotated[
-        Literal["wall", "cpu"], typer.Option(help="cpu: CPU time, for a machine that others keep busy.")
-    ] = "wall",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    clock: Clock = "wall",
+    as_json: AsJson = False,
 ) -> None:
     """Measure the ways of dispatching tokens to experts, forward and backward, at the size of tiny.
 
@@ -51,5 +49,4 @@ def gmoe(
         typer.echo(json.dumps(told, indent=1))
         return
     title = f"{about['device']}, {about['threads']} threads, torch {about['torch']}, {dtype}, {clock} time"
-    # Where nobody watches, lines must not be folded at 80 columns.
-    Console(width=None if sys.stdout.isatty() else 150).print(table(found, title))
+    wide_console(150).print(table(found, title))

@@ -1,12 +1,12 @@
 """``cvgeo bench locate``: frame to targets, by the number of clicks."""
 
 import json
-import sys
 from typing import Annotated, Literal
 
 import typer
 
-from cvgeo_ros.cli.options import Device, ShippedScene
+from cvgeo_ros.cli.console import wide_console
+from cvgeo_ros.cli.options import AsJson, Clock, Device, ShippedScene, Threads
 
 
 def locate(
@@ -22,12 +22,10 @@ def locate(
         Literal["no", "default", "reduce-overhead"],
         typer.Option("--compile", help="Mode of torch.compile for the encoder; reduce-overhead: with CUDA graphs."),
     ] = "no",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    threads: Threads = 2,
     rounds: Annotated[int, typer.Option(min=1, help="Frames of each number of clicks.")] = 100,
-    clock: Annotated[
-        Literal["wall", "cpu"], typer.Option(help="cpu: CPU time, for a machine that others keep busy.")
-    ] = "wall",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    clock: Clock = "wall",
+    as_json: AsJson = False,
 ) -> None:
     """Measure frame to targets with the tile cached: latency, frames and clicks a second, memory, and the floor.
 
@@ -53,8 +51,7 @@ def locate(
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))
         return
-    # Where nobody watches, lines must not be folded at 80 columns.
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = wide_console(150)
     console.print(table(report))
     for roofline in report.rooflines:
         console.print(str(roofline), highlight=False, soft_wrap=True)

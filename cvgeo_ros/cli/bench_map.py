@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cvgeo_ros.cli.options import Device, Model, ShippedScene
+from cvgeo_ros.cli.options import AsJson, Device, Model, ShippedScene
 
 
 def startup(
@@ -14,7 +14,7 @@ def startup(
     model: Model = "nano",
     device: Device = "auto",
     rounds: Annotated[int, typer.Option(min=1, help="Processes of each kind.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a restart, from the start of the process to the first fix, with prepared features and without."""
     import shutil

@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from cvgeo_ros.cli.options import AsJson, Clock
 
 
 def places(
@@ -15,10 +17,8 @@ def places(
     index: Annotated[
         str, typer.Option(metavar="FILE|URI", help="Index to make: a file, removed afterwards, or a Milvus.")
     ] = "out/bench.places",
-    clock: Annotated[
-        Literal["wall", "cpu"], typer.Option(help="cpu: CPU time, for a machine that others keep busy.")
-    ] = "wall",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    clock: Clock = "wall",
+    as_json: AsJson = False,
 ) -> None:
     """Make up a map of very many windows, index it, and compare its searches with exact search, one by one in turn.
 

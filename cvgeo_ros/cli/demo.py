@@ -1,11 +1,11 @@
 """``cvgeo demo``: a scene through the real ROS graph."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cvgeo_ros.cli.console import wide_console
 from cvgeo_ros.cli.options import Device, Model, ShippedScene
 from cvgeo_ros.errors import PlaceError, SceneError
 from cvgeo_ros.share import shipped
@@ -38,7 +38,6 @@ def demo(
     Ends with a table, a picture (demo.png), and an MCAP bag for Foxglove and "ros2 bag play". The exit code is 0 only
     if every click was answered over DDS and the bag is whole.
     """
-    from rich.console import Console
     from rich.markup import escape
 
     from cvgeo_ros.cli import demo_sentence as guided
@@ -53,8 +52,7 @@ def demo(
     set_up_ros()
     from cvgeo_ros.demo.replay import Sentence, replay
 
-    # Where nobody watches, lines must not be folded at 80 columns.
-    console = Console(width=None if sys.stdout.isatty() else 132)
+    console = wide_console(132)
     played = Scene.load(scene or shipped_scene())
     tile = open_store(played.map)
     clicks = clicks_of(played)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cvgeo_ros.cli.options import Device, Model
+from cvgeo_ros.cli.options import AsJson, Device, Model
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -76,7 +76,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", help="Write figures, charts and pictures of the best and worst frames there."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Locate every object of scenes or image pairs and compare with the truth."""
     check_options(dataset, protocol, elsewhere)

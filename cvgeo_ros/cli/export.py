@@ -1,11 +1,11 @@
 """``cvgeo export``: the network for other runtimes."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from cvgeo_ros.cli.console import wide_console
 from cvgeo_ros.cli.options import Model
 
 
@@ -50,5 +50,4 @@ def export(
     for file in written:
         differences = ", ".join(f"{d.output} {d.largest:.1e}" for d in file.differences)
         table.add_row(str(file.path), f"{file.bytes / 1e6:.1f}", f"{file.seconds:.0f}", differences)
-    # Where nobody watches, lines must not be folded at 80 columns.
-    Console(width=None if sys.stdout.isatty() else 200).print(table, highlight=False)
+    wide_console(200).print(table, highlight=False)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cvgeo_ros.cli.options import Device, Model
+from cvgeo_ros.cli.options import AsJson, Device, Model
 
 
 def locate(
@@ -26,7 +26,7 @@ def locate(
     model: Model = "nano",
     device: Device = "auto",
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("out/locate.png"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find clicked objects of one frame on a map; prints where they are and draws them. Needs no ROS.
 

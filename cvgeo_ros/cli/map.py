@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cvgeo_ros.cli.options import Device, Model
+from cvgeo_ros.cli.options import AsJson, Device, Model
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -187,7 +187,7 @@ def info(
         str | None, typer.Option(help=r"Weights that prepared features are to be of. \[default: the shipped ones]")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Read prepared features whole, to find damage.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what a map holds: extent, resolution, zooms, gaps, whom to name, and what is prepared."""
     from contextlib import closing

@@ -1,7 +1,7 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,3 +10,6 @@ ShippedScene = Annotated[
 ]
 Model = Annotated[str, typer.Option(help="Name of a shipped model, or a .safetensors file.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
+Clock = Annotated[Literal["wall", "cpu"], typer.Option(help="cpu: CPU time, for a machine that others keep busy.")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cvgeo_ros.cli.options import Device
+from cvgeo_ros.cli.options import AsJson, Device
 from cvgeo_ros.cli.place_learn import register
 from cvgeo_ros.cli.place_options import Index, Map, Model, load_place
 from cvgeo_ros.cli.place_ranks import ranks
@@ -58,7 +58,7 @@ def find(
     radius: Annotated[float | None, typer.Option(min=1.0, help="Only so far from --near, m.")] = None,
     count: Annotated[int, typer.Option(min=1, max=1000, help="How many places, at most.")] = 10,
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("out/place.jpg"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
     model: Model = "place",
     index: Index = None,
     device: Device = "auto",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cvgeo_ros.cli.options import Device, Model
+from cvgeo_ros.cli.options import AsJson, Device, Model
 
 if TYPE_CHECKING:
     from cvgeo_ros.learn.vehicle_evaluation import Consistency, Flown
@@ -23,7 +23,7 @@ def vehicle(
     blank: Annotated[str, typer.Option(metavar="FROM:TO", help="Frames show nothing between these stamps, s.")] = "",
     model: Model = "nano",
     device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Follow the vehicle through scenes and compare with the truth: errors, their covariances, recovery.
 
