@@ -74,6 +74,7 @@ def _child(path: str, cache_bytes: int, windows: int, model: str, device: str) -
     from ..localizer import Localizer
     from ..localizer.features import FeatureCache, Grid
     from ..memory import reuse_large_blocks
+    from .timing import resident_bytes
 
     reuse_large_blocks()
     with open(path, "rb") as file:
@@ -91,23 +92,18 @@ def _child(path: str, cache_bytes: int, windows: int, model: str, device: str) -
         cache.window(grid, x, y, x + side, y + side)
 
     look(64)
-    before = _resident()
+    before = resident_bytes()
     peak = before
     for _ in range(windows * 20):
         u, v = rng.uniform(0, [store.width - 800, store.height - 800])
         store.read(u, v, u + 800, v + 800, (600, 600))
-        peak = max(peak, _resident())
+        peak = max(peak, resident_bytes())
     found["pixels_mb"] = (peak - before) / 1e6
     for _ in range(windows):
         look(64)
-        peak = max(peak, _resident())
+        peak = max(peak, resident_bytes())
     found |= {"features_mb": (peak - before) / 1e6, "cached_mb": cache.bytes / 1e6, "blocks": cache.encoded}
     print(json.dumps(found))
-
-
-def _resident() -> int:
-    """Memory of this process that is in RAM, bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from ..share import shipped
 from .interleave import Seconds
 from .roofline import Roofline, Work, count, peaks
 from .subjects import SceneView
-from .timing import forget_peak, machine, peak_resident_bytes, resident_bytes, time_cases
+from .timing import check_clock, forget_peak, machine, peak_resident_bytes, resident_bytes, time_cases
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,13 +69,19 @@ class Latency:
         """A second, one after the other without a pause."""
         return 1.0 / float(self.seconds.mean())
 
+    @property
+    def percentiles(self) -> tuple[float, float]:
+        """Median and 99th, ms."""
+        p50, p99 = np.percentile(1e3 * self.seconds, [50, 99])
+        return float(p50), float(p99)
+
     def to_dict(self) -> dict[str, object]:
         """Figures for JSON; times in milliseconds."""
-        p50, p99 = np.percentile(1e3 * self.seconds, [50, 99])
+        p50, p99 = self.percentiles
         return {
             "clicks": self.clicks,
-            "p50_ms": round(float(p50), 3),
-            "p99_ms": round(float(p99), 3),
+            "p50_ms": round(p50, 3),
+            "p99_ms": round(p99, 3),
             "frames_s": round(self.frames, 2),
             "clicks_s": round(self.frames * self.clicks, 1),
             "stages_ms": {name: round(1e3 * seconds, 2) for name, seconds in self.stages.items()},
@@ -144,6 +150,7 @@ def measure(
     before = resident_bytes()
     localizer, weights = open_localizer(model, device)
     own = localizer.device
+    check_clock(own, plan.clock)  # before what takes long
     about = machine(own, plan.clock, plan.rounds)  # before this run adds its own load
     about |= {"model": localizer.model.config.name, "weights": weights}
     about |= {"dtype": "bfloat16" if plan.half else "float32", "compile": plan.compiled or "no"}
@@ -237,7 +244,7 @@ def table(report: Report) -> "Table":
     for name in names:
         sheet.add_column(f"{name} ms", justify="right", no_wrap=True)
     for latency in report.latencies:
-        p50, p99 = np.percentile(1e3 * latency.seconds, [50, 99])
+        p50, p99 = latency.percentiles
         rates = (f"{latency.frames:.1f}", f"{latency.frames * latency.clicks:.0f}")
         parts = (f"{1e3 * latency.stages[name]:.1f}" for name in names)
         sheet.add_row(str(latency.clicks), f"{p50:.1f}", f"{p99:.1f}", *rates, *parts)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..errors import CvgeoError
 from ..geo import open_store
 from ..localizer import Localizer
 from ..scene import Scene
 from . import smgeo
 from .interleave import Rate, Ratio
 from .subjects import Plan, frames, layers, pairs
-from .timing import machine
+from .timing import check_clock, machine
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -65,8 +64,7 @@ def measure(
         WeightsError: as `Localizer.load`.
     """
     small = Localizer.load(model, device)
-    if plan.clock == "cpu" and small.device.type != "cpu":
-        raise CvgeoError(f"CPU time says nothing of work on {small.device}; measure wall time")
+    check_clock(small.device, plan.clock)
     about = machine(small.device, plan.clock, plan.rounds)  # before this run adds its own load
     torch.manual_seed(0)
     with closing(open_store(scene.map)) as store, torch.inference_mode():

@@ -15,16 +15,21 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 """cpu: of this process, all threads together; other processes do not lengthen it."""
 
 
+def check_clock(device: torch.device, clock: str) -> None:
+    """Raise CvgeoError where CPU time is asked for and the device is no CPU."""
+    if clock == "cpu" and device.type != "cpu":
+        raise CvgeoError(f"CPU time says nothing of work on {device}; measure wall time")
+
+
 def time_cases(
     device: torch.device, rounds: int, cases: Mapping[str, Callable[[], object]], clock: str = "wall"
 ) -> dict[str, Seconds]:
     """`interleave` cases whose work may still be under way on a GPU when they return.
 
     Raises:
-        CvgeoError: CPU time is asked for and the device is no CPU.
+        CvgeoError: as `check_clock` does.
     """
-    if clock == "cpu" and device.type != "cpu":
-        raise CvgeoError(f"CPU time says nothing of work on {device}; measure wall time")
+    check_clock(device, clock)
 
     def finished(run: Callable[[], object]) -> Callable[[], object]:
         def case() -> None:
