@@ -48,12 +48,15 @@ def train(
     images: Images = None,
     config: Settings = None,
     tower: Tower = None,
+    start: Annotated[
+        str | None, typer.Option(help="Place model whose image tower and experts the training begins with.")
+    ] = None,
     text_folder: Annotated[Path | None, typer.Option(help="Published size: folder of BGE-M3.")] = None,
     image_folder: Annotated[Path | None, typer.Option(help="Published size: folder of EVA-CLIP-L.")] = None,
     refiner: Refiner = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
-    """Train a place model: image tower, three platform experts in two stages, gate."""
+    """Train a place model: image tower, three platform experts in two stages, gate, and all of these together."""
     from rich.console import Console
 
     from cvgeo_ros.learn.place.training import fresh_model, train_place
@@ -61,10 +64,12 @@ def train(
 
     if (text_folder is None) != (image_folder is None):
         raise TrainingError("the published size needs both --text-folder and --image-folder")
+    if start and tower:
+        raise TrainingError("--tower takes an image tower as it is, --start trains it on: give one of them")
     settings = read_settings(config)
     size = published(text_folder, image_folder) if text_folder and image_folder else PlaceConfig()
     console = Console(highlight=False, soft_wrap=True)
-    model = fresh_model(size, settings.seed, tower)
+    model = fresh_model(size, settings.seed, tower or start)
     with _stopping(console):
         corpus = _corpus(read_images(data, images), cache, _on_device(model, device, settings), refiner, True)
         weights = train_place(model, corpus, settings, out, console, tower is None)

@@ -71,11 +71,14 @@ class PlaceModel(nn.Module):
         self.gate = Gate(self.config)
         self.eval()
 
+    def own_experts(self) -> list[Expert]:
+        return [expert for expert in self.experts if isinstance(expert, Expert)]
+
     def text_heads(self) -> list[Head]:
-        return [expert.text for expert in self.experts if isinstance(expert, Expert)]
+        return [expert.text for expert in self.own_experts()]
 
     def image_heads(self) -> list[Head]:
-        return [expert.image for expert in self.experts if isinstance(expert, Expert)]
+        return [expert.image for expert in self.own_experts()]
 
     @property
     def device(self) -> torch.device:

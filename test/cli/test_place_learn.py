@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from cvgeo_ros.cli import app
 from cvgeo_ros.cli.place_learn import read_settings
 from cvgeo_ros.errors import TrainingError
+from cvgeo_ros.place.experts import load_place_model
 
 sys.path.append(str(Path(__file__).parent.parent / "learn" / "place"))
 from place_set import write_set
@@ -21,6 +23,7 @@ tower: {steps: 2, rate: 0.001, warmup: 1}
 first: {steps: 2, rate: 0.001, warmup: 1}
 second: {steps: 2, rate: 0.001, warmup: 1}
 gate: {steps: 2, rate: 0.001, warmup: 1}
+fused: {steps: 2, rate: 0.001, warmup: 1}
 """
 
 
@@ -60,6 +63,23 @@ def test_train_then_ablate_then_evaluate(data: Path, tmp_path: Path) -> None:
     figures = json.loads(run("place", "evaluate", "--data", data, "--model", weights, "--json"))
     assert figures["text_to_image"]["candidates"] == 12
     assert figures["image_to_text"]["queries"] == 12
+
+
+def test_a_training_goes_on_from_a_former_model(data: Path, tmp_path: Path) -> None:
+    """Stage 0 of no steps leaves the tower and the experts of the model that it starts from."""
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(SETTINGS.replace("tower: {steps: 2", "tower: {steps: 0"))
+    common = ("--data", data, "--cache", tmp_path / "cache", "--config", settings)
+    run("place", "train", "--out", tmp_path / "out", "--start", "place", *common)
+    begun, former = load_place_model(tmp_path / "out" / "tower.safetensors"), load_place_model("place")
+    for now, then in ((begun.image, former.image), (begun.experts[1], former.experts[0])):
+        state = then.state_dict()
+        assert all(torch.equal(value, state[name]) for name, value in now.state_dict().items())
+
+    both = ["place", "train", "--out", tmp_path / "b", "--start", "place", "--tower", "place", *common]
+    result = CliRunner().invoke(app, [str(argument) for argument in both])
+    assert result.exit_code == 1
+    assert "give one of them" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """The ablation of PE-MoE (arXiv 2510.20291), its rows trained alike, from the heads of stage 0, on its frozen tower.
 
-Each row sees the same number of pairs: one unified model trains three times the steps of an expert. Text alignment is
-the preparation of captions; without it they are left as they were, also for turned and mirrored images.
+Each row sees the same number of pairs: one unified model trains three times the steps of an expert, and has a last
+stage as the experts have theirs together. Text alignment is the preparation of captions; without it they are left as
+they were, also for turned and mirrored images.
 """
 
 import json
@@ -20,7 +21,7 @@ from ...place.heads import Expert, Head
 from .corpus import Corpus
 from .embedding import embed_images, embed_texts
 from .evaluation import Embedded, judge
-from .training import ExpertTrainer, PlaceTraining, fresh_model, train_experts
+from .training import ExpertTrainer, PlaceTraining, fresh_model, train_experts, train_fused
 
 ROWS = {
     "unified": "one unified model, captions as they were",
@@ -72,9 +73,13 @@ def run_row(row: str, sets: Sets, tower: Path, settings: PlaceTraining, out: Pat
             expert, sets.train, everything, row == "aligned", settings, out / f"{row}-{settings.seed}"
         )
         trainer.run(console, steps=len(PLATFORMS))
+        share = 0.5 if row == "aligned" else 0.0
+        train_fused([expert], None, sets.train, settings, out / f"{row}-{settings.seed}" / "fused", console, share)
         figures = evaluate_heads([expert.text], [expert.image], sets.test, None)
     else:
         train_experts(model, sets.train, settings, out / f"experts-{settings.seed}", console)
+        gate = model.gate if row == "full" else None
+        train_fused(model.own_experts(), gate, sets.train, settings, out / f"fused-{row}-{settings.seed}", console)
         if row == "full":
             save_place_model(model, out / f"full-{settings.seed}.safetensors", seed=str(settings.seed))
         figures = evaluate_heads(model.text_heads(), model.image_heads(), sets.test, model if row == "full" else None)

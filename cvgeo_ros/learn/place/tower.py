@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -49,6 +50,7 @@ class TowerObjective(nn.Module):
         assert isinstance(model.image, NanoTower)
         self.tower = model.image.tower
         self.heads = Expert(model.config)
+        self.heads.load_state_dict(model.experts[0].state_dict())
         self.words = nn.Linear(model.config.image_width, words)
         self.scale = Temperature()
 
@@ -56,7 +58,7 @@ class TowerObjective(nn.Module):
 def train_tower(
     model: PlaceModel, corpus: Corpus, stage: Stage, batch: int, seed: int, out: Path, console: Console
 ) -> None:
-    """Train `model.image.tower` in place, and give its heads to all experts.
+    """Train `model.image.tower` in place, from its first expert's heads on, which then go to all experts.
 
     Texts are as they were written, those of turned copies without orientation.
 
@@ -74,12 +76,11 @@ def train_tower(
     objective = TowerObjective(model, len(words)).to(model.device)
     # On a CPU, convolutions in bfloat16 are faster than in float32 with channels last, and slower without.
     objective.tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    platforms = [np.flatnonzero(corpus.platforms == platform) for platform in np.unique(corpus.platforms)]
+    pools = batch_pools(corpus)
 
     def loss(step: int) -> Watch:
         rng = np.random.default_rng([seed, step, 0])
-        # Batches of one platform and of all of them in turn: telling platforms apart is easy, places hard.
-        pool = platforms[step // 2 % len(platforms)] if step % 2 else np.arange(len(corpus.images))
+        pool = pools[step % len(pools)]
         indices = rng.choice(pool, min(batch, len(pool)), replace=False)
         draws = [corpus.draw(int(index), rng, prepared=bool(rng.random() < 0.5)) for index in indices]
         maps = corpus.map_rows([(draw.image, draw.copy) for draw in draws]).float()
@@ -88,7 +89,8 @@ def train_tower(
         mask = thinned(mask, rng).to(device)
         with torch.autocast(device.type, torch.bfloat16):
             tokens = objective.tower(maps.to(device, memory_format=torch.channels_last))
-            image = objective.heads.image(tokens, _all(tokens))
+            seen = thinned(every_token(tokens), rng)
+            image = objective.heads.image(tokens, seen)
             text = objective.heads.text(states.to(device), mask)
             logits = objective.words(tokens.mean(dim=1))
         numbers = numbers_of([draw.text for draw in draws]).to(device)
@@ -113,13 +115,24 @@ def _words(described: Sequence[Sequence[Text]], out: Path) -> dict[str, float]:
     return dict(json.loads(path.read_text()))
 
 
-def _all(tokens: Tensor) -> Tensor:
+def batch_pools(corpus: Corpus) -> list[NDArray[np.int64]]:
+    """Images that batches are drawn from, one after the other: all platforms and a single one in turn.
+
+    Telling platforms apart is easy, telling places apart is hard.
+    """
+    everything = np.arange(len(corpus.images))
+    own = [np.flatnonzero(corpus.platforms == platform) for platform in np.unique(corpus.platforms)]
+    return [pool for platform in own for pool in (everything, platform)]
+
+
+def every_token(tokens: Tensor) -> Tensor:
+    """The mask of (B, T, C) tokens of which none is left out: (B, T) bool."""
     return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
 
 
 def thinned(mask: Tensor, rng: np.random.Generator, share: float = 0.1) -> Tensor:
-    """Leave out a share of the tokens: others than those of the training captions must do. (B, T) bool -> same."""
-    kept = mask & torch.from_numpy(rng.random(mask.shape) >= share)
+    """Leave out a share of the tokens, so that none is learnt by heart. (B, T) bool -> same."""
+    kept = mask & torch.from_numpy(rng.random(mask.shape) >= share).to(mask.device)
     return torch.where(kept.any(dim=1, keepdim=True), kept, mask)
 
 

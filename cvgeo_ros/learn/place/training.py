@@ -1,10 +1,12 @@
-"""Training of a place model: the tower, each expert in two stages, then the gate.
+"""Training of a place model: the tower, each expert in two stages, then the gate, and at last gate and experts.
 
 PE-MoE (arXiv 2510.20291) trains an expert on its own platform's pairs, then on triplets with negatives it mined from
 the training set. How the gate is trained it does not say: here by the contrastive loss on fused scores, over batches
-of all platforms, with the experts frozen.
+of all platforms, first with the experts frozen, then together with them. What experts learn apart are scores within
+their own platforms; only together they learn scores that compare across platforms.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,18 +14,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from torch import nn
+from torch import Tensor, nn
 
 from ...net.weights import find_weights, load_weights
 from ...place.config import PLATFORMS, PlaceConfig
 from ...place.experts import PlaceModel, load_place_model, save_place_model
-from ...place.heads import Expert
+from ...place.heads import Expert, Gate, pool_text
 from ...place.vision import NanoTower
 from .corpus import Corpus
 from .embedding import embed_images, embed_texts
 from .loop import Stage, Watch, run_stage
 from .losses import Temperature, contrastive
-from .tower import numbers_of, thinned, train_tower
+from .tower import batch_pools, every_token, numbers_of, thinned, train_tower
 
 Indices = NDArray[np.int64]
 HARD = 24
@@ -44,6 +46,7 @@ class PlaceTraining:
         first: stage 1 of each expert, contrastive.
         second: stage 2 of each expert, with mined hard negatives.
         gate: of the gate.
+        fused: of gate and experts together.
     """
 
     batch: int = 128
@@ -53,6 +56,7 @@ class PlaceTraining:
     first: Stage = field(default_factory=lambda: Stage(400, 1e-3))
     second: Stage = field(default_factory=lambda: Stage(200, 3e-4))
     gate: Stage = field(default_factory=lambda: Stage(200, 1e-3))
+    fused: Stage = field(default_factory=lambda: Stage(600, 5e-4))
 
     def __post_init__(self) -> None:
         if self.batch < 2 or self.threads < 1 or self.seed < 0:
@@ -66,6 +70,35 @@ class ExpertObjective(nn.Module):
         super().__init__()
         self.expert = expert
         self.scale = Temperature()
+
+
+class FusedObjective(nn.Module):
+    """Experts, what weighs them, and the scale of the fused scores."""
+
+    def __init__(self, experts: Sequence[Expert], gate: Gate | None) -> None:
+        super().__init__()
+        self.own, self.gate = list(experts), gate
+        self.experts = nn.ModuleList(experts)
+        self.scale = Temperature()
+
+    def forward(self, states: Tensor, mask: Tensor, tokens: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and images whose inner product is the fused score.
+
+        Args:
+            states: (B, T, C) of texts, with `mask` (B, T).
+            tokens: (B, S, W) of images, with `seen` (B, S).
+
+        Returns:
+            (B, K * D) each, for K experts.
+        """
+        with torch.autocast(tokens.device.type, torch.bfloat16):
+            text = torch.stack([expert.text(states, mask) for expert in self.own], 1)
+            image = torch.stack([expert.image(tokens, seen) for expert in self.own], 1)
+        if self.gate is None:
+            weights = text.new_full(text.shape[:2], 1 / text.shape[1])
+        else:
+            weights = self.gate(pool_text(states, mask))
+        return (weights[:, :, None] * text).flatten(1), image.flatten(1)
 
 
 class ExpertTrainer:
@@ -127,7 +160,7 @@ class ExpertTrainer:
         states, mask = states.to(device), thinned(mask, rng).to(device)
         expert, count = self.objective.expert, len(draws)
         with torch.autocast(device.type, torch.bfloat16):
-            image = expert.image(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=device))
+            image = expert.image(tokens, every_token(tokens))
             text = expert.text(states, mask)
         loss = contrastive(
             text,
@@ -235,6 +268,48 @@ def train_gate(
     run_stage(model.gate, loss, settings.gate, out / "gate", console)
 
 
+def train_fused(
+    experts: Sequence[Expert],
+    gate: Gate | None,
+    corpus: Corpus,
+    settings: PlaceTraining,
+    out: Path,
+    console: Console,
+    prepared: float = 0.5,
+) -> None:
+    """Train experts and gate together in place on fused scores.
+
+    Args:
+        experts: one or more.
+        gate: None: the mean of the experts' scores.
+        corpus: frozen, see `Corpus.freeze`.
+        settings: batch, seed and stage.
+        out: folder of checkpoints.
+        console: for people.
+        prepared: share of captions that are prepared.
+
+    Raises:
+        Stopped, TrainingError: as `run_stage` does.
+    """
+    device = corpus.model.device
+    objective = FusedObjective(experts, gate).to(device)
+    pools = batch_pools(corpus)
+
+    def loss(step: int) -> Watch:
+        rng = np.random.default_rng([settings.seed, step, 4])
+        pool = pools[step % len(pools)]
+        indices = rng.choice(pool, min(settings.batch, len(pool)), replace=False)
+        draws = [corpus.draw(int(index), rng, prepared=bool(rng.random() < prepared)) for index in indices]
+        states, mask = (part.to(device) for part in corpus.text_rows([draw.text for draw in draws]))
+        tokens = corpus.token_rows([(draw.image, draw.copy) for draw in draws]).to(device)
+        query, image = objective(states, thinned(mask, rng), tokens, thinned(every_token(tokens), rng))
+        texts = numbers_of([draw.text for draw in draws]).to(device)
+        groups = torch.from_numpy(corpus.groups[indices]).to(device)
+        return {"loss": contrastive(query, image, objective.scale(), texts, groups)}
+
+    run_stage(objective, loss, settings.fused, out, console)
+
+
 def train_experts(
     model: PlaceModel, corpus: Corpus, settings: PlaceTraining, out: Path, console: Console
 ) -> PlaceModel:
@@ -278,6 +353,7 @@ def train_place(
         save_place_model(model, out / "tower.safetensors", stage="tower", images=str(len(corpus.images)))
     corpus.freeze()
     train_experts(model, corpus, settings, out, console)
+    train_fused(model.own_experts(), model.gate, corpus, settings, out / "fused", console)
     path = out / f"{model.config.name}.safetensors"
     save_place_model(model, path, seed=str(settings.seed), images=str(len(corpus.images)))
     return path

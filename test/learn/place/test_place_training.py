@@ -16,7 +16,15 @@ from cvgeo_ros.learn.place.corpus import Corpus
 from cvgeo_ros.learn.place.data import read_places
 from cvgeo_ros.learn.place.evaluation import embed, judge, platforms_of
 from cvgeo_ros.learn.place.loop import Stage
-from cvgeo_ros.learn.place.training import ExpertTrainer, PlaceTraining, fresh_model, train_place
+from cvgeo_ros.learn.place.tower import every_token
+from cvgeo_ros.learn.place.training import (
+    ExpertTrainer,
+    FusedObjective,
+    PlaceTraining,
+    fresh_model,
+    train_fused,
+    train_place,
+)
 from cvgeo_ros.place.config import PlaceConfig
 from cvgeo_ros.place.experts import load_place_model
 from cvgeo_ros.place.heads import Expert
@@ -29,6 +37,7 @@ QUICK = PlaceTraining(
     first=Stage(60, 4e-3, warmup=5),
     second=Stage(30, 2e-3, warmup=5),
     gate=Stage(60, 1e-2, warmup=5),
+    fused=Stage(30, 2e-3, warmup=5),
 )
 QUIET = Console(file=io.StringIO())
 
@@ -81,6 +90,30 @@ def test_experts_begin_with_the_heads_of_the_tower(trained: Path, data: Path) ->
     assert judge(embed(begun, images), platforms_of(images)).text_to_image.r5 > 0.5, "chance is 0.14"
     ended = load_place_model(trained).experts[1].state_dict()
     assert not all(torch.equal(first[name], ended[name]) for name in first)
+
+
+@pytest.mark.slow
+def test_experts_and_gate_learn_together_the_score_that_queries_get(
+    trained: Path, corpus: Corpus, data: Path, tmp_path: Path
+) -> None:
+    model = fresh_model(SIZE, 5)
+    model.load_state_dict(load_place_model(trained).state_dict())
+    images = read_places(data)
+    embedded = embed(model, images)
+    states, mask = corpus.text_rows([corpus.captions(index)[0] for index in range(6)])
+    tokens = corpus.token_rows([(index, 0) for index in range(6)])
+    with torch.inference_mode():
+        query, image = FusedObjective(model.own_experts(), model.gate).eval()(states, mask, tokens, every_token(tokens))
+    captions = [int(np.flatnonzero(embedded.owner == index)[0]) for index in range(6)]
+    fused = embedded.texts[captions] @ embedded.images[:6].T
+    assert query @ image.T == pytest.approx(fused, abs=0.03), "heads in bfloat16 while training"
+
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    train_fused(model.own_experts(), model.gate, corpus, QUICK, tmp_path, QUIET)
+    for part in ("experts.0.text", "experts.2.image", "gate"):
+        changed = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
+        assert any(name.startswith(part) for name in changed), part
+    assert not any(name.startswith("image.") for name in changed), "the tower is frozen"
 
 
 def test_features_are_computed_once(corpus: Corpus, data: Path, cache: Path) -> None:
