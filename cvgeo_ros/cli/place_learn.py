@@ -172,7 +172,7 @@ def read_settings(path: Path | None) -> "PlaceTraining":
     import yaml
     from pydantic import TypeAdapter, ValidationError
 
-    from cvgeo_ros.learn.place.loop import Stage
+    from cvgeo_ros.learn.loop import Stage
     from cvgeo_ros.learn.place.training import PlaceTraining
 
     if path is None:

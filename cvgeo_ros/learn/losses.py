@@ -83,6 +83,14 @@ def generalized_iou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return iou, iou - (hull - union) / hull.clamp(min=1e-6)
 
 
+def extent_loss(boxes: Boxes, truth: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss of the boxes of some (B, N) objects against (M, 4) true ones, cells, and their IoU (M,)."""
+    predicted = boxes.corners()[objects]
+    iou, giou = generalized_iou(predicted, truth)
+    size = (truth[:, 2:] - truth[:, :2]).repeat(1, 2).clamp(min=1.0)
+    return (1 - giou).mean() + F.smooth_l1_loss(predicted / size, truth / size, beta=0.1), iou
+
+
 def _mean(losses: Tensor) -> Tensor:
     """Mean, nothing of nothing: batches without a dense relation, or without objects, teach the rest."""
     return losses.sum() / max(losses.numel(), 1)
@@ -183,18 +191,10 @@ class Objective(nn.Module):
         if not bool(objects.any()):
             nothing = boxes.size.sum() * 0
             return nothing, nothing, truth.new_zeros(0)
-        rough, _ = self._extent(first, truth[objects], objects)
-        box, iou = self._extent(boxes, truth[objects], objects)
+        rough, _ = extent_loss(first, truth[objects], objects)
+        box, iou = extent_loss(boxes, truth[objects], objects)
         quality = F.binary_cross_entropy_with_logits(boxes.quality[objects], iou.detach())
         return (rough + box) / 2, quality, iou
-
-    @staticmethod
-    def _extent(boxes: Boxes, truth: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of the boxes of some (B, N) objects against (M, 4) true ones, cells, and their IoU."""
-        predicted = boxes.corners()[objects]
-        iou, giou = generalized_iou(predicted, truth)
-        size = (truth[:, 2:] - truth[:, :2]).repeat(1, 2).clamp(min=1.0)
-        return (1 - giou).mean() + F.smooth_l1_loss(predicted / size, truth / size, beta=0.1), iou
 
     def _apart(self, prompts: Tensor, match: Tensor, targets: Tensor) -> Tensor:
         """MOGeo's inter-object term: attention maps of different objects, of one frame or of two, are to differ.

@@ -59,6 +59,8 @@ class BoxHead(nn.Module):
     """Width of that grid over the box's: its outer places lie beyond the sides."""
     reach = 3.0
     """The same of the grid in the surroundings: a box that is far too small shall see what it is part of."""
+    beside = ((0.0, 0.0), (0.7, 0.0), (-0.7, 0.0), (0.0, 0.7), (0.0, -0.7))
+    """Where around a place its box is read, cells: as far off as places mostly are."""
 
     def __init__(self, match_dim: int, context_dim: int, hidden: int = 128, seen: int = 32) -> None:
         super().__init__()
@@ -101,6 +103,16 @@ class BoxHead(nn.Module):
         offset, log_size, quality = self.layers(x).float().split([2, 2, 1], dim=-1)
         first = Boxes(places + offset, log_size.clamp(-2.0, 5.0).exp(), quality.squeeze(-1))
         return first, self._second_look(context, x, first, surroundings)
+
+    def steady(
+        self, context: Tensor, prompts: Tensor, places: Tensor, surroundings: Surroundings | None = None
+    ) -> Boxes:
+        """Final boxes, each the mean of those read at a place and just beside it; arguments as for `forward`."""
+        shifts = places.new_tensor(self.beside)
+        count = len(shifts)
+        around = (places[:, :, None] + shifts).flatten(1, 2)
+        _, boxes = self(context, prompts.repeat_interleave(count, dim=1), around, surroundings)
+        return Boxes(*(part.unflatten(1, (-1, count)).mean(2) for part in boxes))
 
     def _second_look(self, context: Tensor, x: Tensor, first: Boxes, surroundings: Surroundings | None) -> Boxes:
         """Shift and stretch the box by what is seen across it; the first look is not taught through the grid."""

@@ -108,7 +108,7 @@ class CrossViewLocator(nn.Module):
         if void is not None:
             heat = heat.masked_fill(void[:, None], -1e4)
         peak = find_peak(heat)
-        _, boxes = self.box_head(tile.context, prompts, peak.place, surroundings)
+        boxes = self.box_head.steady(tile.context, prompts, peak.place, surroundings)
         score = self.score(prompts, tile, votes, prior[:, :, 1], peak, boxes)
         return Answer(heat, peak, boxes, score, prompts)
 

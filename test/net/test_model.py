@@ -187,6 +187,28 @@ def test_box_is_read_from_the_tile_at_the_place_found(small: CrossViewLocator) -
 
 
 @torch.inference_mode()
+def test_an_answers_box_is_the_mean_of_those_read_around_its_place(small: CrossViewLocator) -> None:
+    torch.manual_seed(0)
+    prompts = torch.nn.functional.normalize(torch.randn(1, 2, 16), dim=-1)
+    places, context = torch.tensor([[[5.5, 5.5], [3.0, 7.0]]]), torch.randn(1, 16, 12, 12)
+    shifts = [(0.0, 0.0), (0.7, 0.0), (-0.7, 0.0), (0.0, 0.7), (0.0, -0.7)]
+    corners, quality = torch.zeros(1, 2, 4), torch.zeros(1, 2)
+    for shift in shifts:
+        for n in range(2):  # each click with its own prompt
+            box = small.box_head(context, prompts[:, n : n + 1], places[:, n : n + 1] + torch.tensor(shift))[1]
+            corners[:, n] += box.corners()[:, 0] / len(shifts)
+            quality[:, n] += box.quality[:, 0] / len(shifts)
+    steady = small.box_head.steady(context, prompts, places)
+    torch.testing.assert_close(steady.corners(), corners)
+    torch.testing.assert_close(steady.quality, quality)
+
+    answer = ask(small, scene()[..., 16:80, 24:88], scene(), torch.tensor([[[3.0, 4.0]]]))
+    tile, _ = small.encode_tile(scene(), GSD)
+    expected = small.box_head.steady(tile.context, answer.prompts, answer.peak.place)
+    torch.testing.assert_close(answer.boxes.corners(), expected.corners())
+
+
+@torch.inference_mode()
 def test_box_sees_the_surroundings_of_the_place_found(small: CrossViewLocator) -> None:
     torch.manual_seed(0)
     prompts, places = torch.nn.functional.normalize(torch.randn(1, 1, 16), dim=-1), torch.tensor([[[5.0, 7.0]]])

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from ...place.experts import PlaceModel
 from ...place.heads import Expert
 from ...place.vision import NanoTower
+from ..loop import Stage, Watch, run_stage
 from .corpus import Corpus, Text
-from .loop import Stage, Watch, run_stage
 from .losses import Temperature, contrastive, word_loss
 
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")

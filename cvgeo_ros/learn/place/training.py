@@ -21,9 +21,9 @@ from ...place.config import PLATFORMS, PlaceConfig
 from ...place.experts import PlaceModel, load_place_model, save_place_model
 from ...place.heads import Expert, Gate, pool_text
 from ...place.vision import NanoTower
+from ..loop import Stage, Watch, run_stage
 from .corpus import Corpus
 from .embedding import embed_images, embed_texts
-from .loop import Stage, Watch, run_stage
 from .losses import Temperature, contrastive
 from .tower import batch_pools, every_token, numbers_of, thinned, train_tower
 

@@ -11,11 +11,11 @@ from place_set import write_set
 from rich.console import Console
 
 from cvgeo_ros.errors import TrainingError
+from cvgeo_ros.learn.loop import Stage
 from cvgeo_ros.learn.place.ablation import Sets, run_all
 from cvgeo_ros.learn.place.corpus import Corpus
 from cvgeo_ros.learn.place.data import read_places
 from cvgeo_ros.learn.place.evaluation import embed, judge, platforms_of
-from cvgeo_ros.learn.place.loop import Stage
 from cvgeo_ros.learn.place.tower import every_token
 from cvgeo_ros.learn.place.training import (
     ExpertTrainer,

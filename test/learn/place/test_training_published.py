@@ -10,9 +10,9 @@ import pytest
 from place_set import write_set
 from rich.console import Console
 
+from cvgeo_ros.learn.loop import Stage
 from cvgeo_ros.learn.place.corpus import Corpus
 from cvgeo_ros.learn.place.data import read_places
-from cvgeo_ros.learn.place.loop import Stage
 from cvgeo_ros.learn.place.training import PlaceTraining, fresh_model, train_place
 from cvgeo_ros.place.config import published
 from cvgeo_ros.place.experts import load_place_model

@@ -12,9 +12,9 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from ...errors import TrainingError
-from ..interrupts import Stopped, StopSignals
-from ..progress import Journal
+from ..errors import TrainingError
+from .interrupts import Stopped, StopSignals
+from .progress import Journal
 
 Watch = dict[str, Tensor]
 """Scalars; `loss` is what is minimised."""
