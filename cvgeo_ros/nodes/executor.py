@@ -39,7 +39,14 @@ class PooledExecutor(Executor):
         except (ShutdownException, TimeoutException):
             return
         begun = threading.Event()
-        self._pool.submit(self._run, handler, begun)
+        try:
+            future = self._pool.submit(self._run, handler, begun)
+        except RuntimeError:
+            if self._is_shutdown:  # from another thread, while this one waited
+                return
+            raise
+        # A shutdown cancels what has not begun: it never will, and nobody is to wait for it.
+        future.add_done_callback(lambda _: begun.set())
         begun.wait()
 
     def spin_on(self, report: Callable[[str], object]) -> None:

@@ -1,6 +1,7 @@
 """The executor: callbacks side by side, each started once, errors not lost."""
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -122,3 +123,30 @@ def test_an_error_in_a_callback_ends_the_spinning(graph: Graph) -> None:
     graph.topic("a", fail).publish(Float64())
     with pytest.raises(KeyError, match="broken"):
         graph.spin_until(threading.Event())
+
+
+def test_a_shutdown_ends_the_spinning_although_a_callback_has_not_begun(graph: Graph) -> None:
+    """The only thread is busy, the next callback waits for it, and the spinning thread for that callback."""
+    graph.executor.remove_node(graph.node)
+    executor = PooledExecutor(1, context=graph.context)
+    executor.add_node(graph.node)
+    started, released, second = threading.Event(), threading.Event(), threading.Event()
+
+    def block(_: Float64) -> None:
+        started.set()
+        released.wait(PATIENCE)
+
+    slow, fast = graph.topic("slow", block), graph.topic("fast", lambda _: second.set())
+    spinning = threading.Thread(target=executor.spin_on, args=(print,), daemon=True)
+    spinning.start()
+    while not started.is_set():
+        slow.publish(Float64())
+        started.wait(0.05)
+    while not executor._pool._work_queue.qsize():
+        fast.publish(Float64())
+        time.sleep(0.05)
+    executor.shutdown(timeout_sec=0.1)
+    spinning.join(PATIENCE)
+    released.set()
+    assert not spinning.is_alive()
+    assert not second.is_set()
