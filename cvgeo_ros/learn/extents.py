@@ -90,7 +90,7 @@ def encode_pairs(
 
 
 def read_pairs(folders: Sequence[Path]) -> list[Encoded]:
-    """Encoded pairs of some folders.
+    """Encoded pairs of some folders, all in memory.
 
     Raises:
         DatasetError: none there, or a damaged file; names it.
@@ -193,7 +193,7 @@ Model = Annotated[str, typer.Option(help="Shipped model or .safetensors file who
 Threads = Annotated[int, typer.Option(min=1, help="Threads of torch.")]
 
 
-@app.command("encode")
+@app.command("encode", epilog="Example: python -m cvgeo_ros.learn.extents encode --rendered worlds --out out/pairs")
 def encode_command(
     out: Annotated[Path, typer.Option(help="Folder for encoded pairs, some 1.8 MB each with nano.")],
     model: Model = "nano",
@@ -220,7 +220,7 @@ def encode_command(
             bar.update(task, completed=done)
 
 
-@app.command("train")
+@app.command("train", epilog="Example: python -m cvgeo_ros.learn.extents train --pairs out/pairs --out out/boxes")
 def train_command(
     pairs: Annotated[list[Path], typer.Option(help="Folder of encoded pairs; again for more.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights.")],
