@@ -17,7 +17,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 import typer
 from rich.console import Console
 from rich.progress import Progress
@@ -25,12 +24,12 @@ from torch import Tensor, nn
 
 from ..errors import CvgeoError, DatasetError
 from ..net import STRIDE, CrossViewLocator
-from ..net.head import Boxes, Surroundings
+from ..net.head import Surroundings
 from ..net.prompt import sample
 from ..net.weights import find_weights, load_weights, save_weights
 from .interrupts import Stopped
 from .loop import Stage, Watch, run_stage
-from .losses import extent_loss
+from .losses import box_losses
 from .pairs import PairConfig, Pairs
 from .sources import real_sources, rendered_sources
 
@@ -154,15 +153,9 @@ class BoxObjective(nn.Module):
     ) -> dict[str, Tensor]:
         """Loss and figures of one draw."""
         objects = truth.isfinite().all(-1)
-        losses = []
-        boxes: Boxes | None = None
-        for boxes in self.head(context, prompts, places, around):
-            loss, iou = extent_loss(boxes, truth[objects], objects)
-            losses.append(loss)
-        assert boxes is not None
-        quality = F.binary_cross_entropy_with_logits(boxes.quality[objects], iou.detach())
-        total = torch.stack(losses).mean() + 0.3 * quality
-        return {"loss": total, "iou": iou.detach().mean(), "acc_25": (iou.detach() > 0.25).float().mean()}
+        first, final = self.head(context, prompts, places, around)
+        box, quality, iou = box_losses(first, final, truth, objects)
+        return {"loss": box + 0.3 * quality, "iou": iou.detach().mean(), "acc_25": (iou.detach() > 0.25).float().mean()}
 
 
 def train_boxes(

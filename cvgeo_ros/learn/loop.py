@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,6 +21,19 @@ Watch = dict[str, Tensor]
 """Scalars; `loss` is what is minimised."""
 REPORT_EVERY = 50
 BETAS = (0.9, 0.98)
+
+
+class Schedule(Protocol):
+    """What the learning rate follows: a `Stage`, or the configuration of a whole run."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def rate(self) -> float: ...
+    @property
+    def minutes(self) -> float | None: ...
+    @property
+    def warmup(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,7 @@ class Stage:
             raise ValueError("steps must not be negative, rate and warmup must be positive")
 
 
-def rate_at(stage: Stage, step: int, elapsed: float) -> float:
+def rate_at(stage: Schedule, step: int, elapsed: float) -> float:
     """Linear warm-up, then cosine over steps or minutes, whichever is further on."""
     progress = step / stage.steps
     if stage.minutes is not None:

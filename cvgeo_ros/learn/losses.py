@@ -83,7 +83,21 @@ def generalized_iou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return iou, iou - (hull - union) / hull.clamp(min=1e-6)
 
 
-def extent_loss(boxes: Boxes, truth: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
+def box_losses(first: Boxes, final: Boxes, truth: Tensor, objects: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Losses of extent, of both looks, and of trust in it, and the IoU (M,) of the final boxes.
+
+    Args:
+        first, final: looks at (B, N) boxes, cells.
+        truth: (B, N, 4) cells.
+        objects: (B, N) bool, the M that are objects.
+    """
+    rough, _ = _extent(first, truth[objects], objects)
+    box, iou = _extent(final, truth[objects], objects)
+    quality = F.binary_cross_entropy_with_logits(final.quality[objects], iou.detach())
+    return (rough + box) / 2, quality, iou
+
+
+def _extent(boxes: Boxes, truth: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
     """Loss of the boxes of some (B, N) objects against (M, 4) true ones, cells, and their IoU (M,)."""
     predicted = boxes.corners()[objects]
     iou, giou = generalized_iou(predicted, truth)
@@ -191,10 +205,7 @@ class Objective(nn.Module):
         if not bool(objects.any()):
             nothing = boxes.size.sum() * 0
             return nothing, nothing, truth.new_zeros(0)
-        rough, _ = extent_loss(first, truth[objects], objects)
-        box, iou = extent_loss(boxes, truth[objects], objects)
-        quality = F.binary_cross_entropy_with_logits(boxes.quality[objects], iou.detach())
-        return (rough + box) / 2, quality, iou
+        return box_losses(first, boxes, truth, objects)
 
     def _apart(self, prompts: Tensor, match: Tensor, targets: Tensor) -> Tensor:
         """MOGeo's inter-object term: attention maps of different objects, of one frame or of two, are to differ.

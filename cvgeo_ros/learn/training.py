@@ -21,6 +21,7 @@ from ..net.weights import save_weights
 from .distributed import Team, pick_device
 from .feeding import open_stream
 from .interrupts import Stopped, StopSignals, leave_to_parent
+from .loop import rate_at
 from .losses import LossWeights, Objective
 from .pairs import PairConfig
 from .pairstream import StreamConfig
@@ -100,14 +101,6 @@ class TrainConfig:
                 raise ValueError(f"{name} {getattr(self, name)}: at least {number} is needed")
         if self.minutes is not None and self.minutes <= 0:
             raise ValueError(f"minutes {self.minutes}: more than 0 are needed")
-
-
-def rate_at(config: TrainConfig, step: int, elapsed: float) -> float:
-    """Linear warm-up, then cosine over steps or minutes, whichever is further on."""
-    progress = step / config.steps
-    if config.minutes is not None:
-        progress = max(progress, elapsed / 60 / config.minutes)
-    return config.rate * min(1.0, (step + 1) / config.warmup) * (0.5 + 0.5 * float(np.cos(np.pi * min(progress, 1.0))))
 
 
 class Trainer:

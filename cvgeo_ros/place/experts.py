@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..errors import WeightsError
 from ..net.weights import find_weights, read_weights
 from .config import PLATFORMS, PlaceConfig
-from .heads import Expert, Gate, Head, pool_text
+from .heads import Expert, Gate, Head, every_token, pool_text
 from .text import TextTower, text_tower
 from .vision import image_tower, to_square
 
@@ -119,7 +119,7 @@ class PlaceModel(nn.Module):
 
     def _heads(self, tokens: Tensor) -> Tensor:
         """(B, T, C) -> (B, 3, D)."""
-        mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+        mask = every_token(tokens)
         return torch.stack([head(tokens, mask) for head in self.image_heads()], dim=1)
 
     def own_state(self) -> dict[str, Tensor]:

@@ -80,6 +80,11 @@ class Gate(nn.Module):
         return torch.softmax(self.out(F.gelu(self.hidden(feature))).float(), dim=-1)
 
 
+def every_token(tokens: Tensor) -> Tensor:
+    """The mask of (B, T, C) tokens of which none is left out: (B, T) bool."""
+    return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+
+
 def pool_text(states: Tensor, mask: Tensor) -> Tensor:
     """Mean over the tokens, as unit rows: what the gate looks at. (B, T, C), (B, T) -> (B, C)."""
     weights = mask.to(states.dtype)[:, :, None]

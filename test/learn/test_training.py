@@ -15,10 +15,11 @@ from safetensors.torch import save_file
 from cvgeo_ros.errors import TrainingError, WeightsError
 from cvgeo_ros.learn.cvogl import write_cvogl
 from cvgeo_ros.learn.feeding import read_samples
+from cvgeo_ros.learn.loop import rate_at
 from cvgeo_ros.learn.losses import LossWeights
 from cvgeo_ros.learn.pairsets import PairObject, PairSample, read_folder, write_folder
 from cvgeo_ros.learn.pairstream import StreamConfig
-from cvgeo_ros.learn.training import TrainConfig, Trainer, rate_at
+from cvgeo_ros.learn.training import TrainConfig, Trainer
 from cvgeo_ros.net import View
 from cvgeo_ros.net.weights import load_weights
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from ...place.config import PLATFORMS
 from ...place.experts import PlaceModel, save_place_model
-from ...place.heads import Expert, Head
+from ...place.heads import Head
 from .corpus import Corpus
 from .embedding import embed_images, embed_texts
 from .evaluation import Embedded, judge
@@ -66,8 +66,7 @@ def run_row(row: str, sets: Sets, tower: Path, settings: PlaceTraining, out: Pat
     console.print(f"[bold]{row}[/], seed {settings.seed}")
     model = fresh_model(sets.train.model.config, settings.seed, tower, sets.train.model)
     if row in ("unified", "aligned"):
-        expert = model.experts[0]
-        assert isinstance(expert, Expert)
+        expert = model.own_experts()[0]
         everything = np.arange(len(sets.train.images))
         trainer = ExpertTrainer(
             expert, sets.train, everything, row == "aligned", settings, out / f"{row}-{settings.seed}"

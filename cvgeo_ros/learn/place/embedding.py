@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...place.heads import Head, pool_text
+from ...place.heads import Head, every_token, pool_text
 from .corpus import Corpus, Text
 
 Array = NDArray[np.float32]
@@ -20,7 +20,7 @@ def embed_images(heads: Sequence[Head], corpus: Corpus, indices: Sequence[int]) 
     for start in range(0, len(indices), BATCH):
         tokens = corpus.token_rows([(int(index), 0) for index in indices[start : start + BATCH]])
         tokens = tokens.to(corpus.model.device)
-        mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+        mask = every_token(tokens)
         rows.append(torch.stack([head(tokens, mask) for head in heads], dim=1))
     return torch.cat(rows).cpu().numpy()
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from ...place.experts import PlaceModel
-from ...place.heads import Expert
+from ...place.heads import Expert, every_token
 from ...place.vision import NanoTower
 from ..loop import Stage, Watch, run_stage
 from .corpus import Corpus, Text
@@ -123,11 +123,6 @@ def batch_pools(corpus: Corpus) -> list[NDArray[np.int64]]:
     everything = np.arange(len(corpus.images))
     own = [np.flatnonzero(corpus.platforms == platform) for platform in np.unique(corpus.platforms)]
     return [pool for platform in own for pool in (everything, platform)]
-
-
-def every_token(tokens: Tensor) -> Tensor:
-    """The mask of (B, T, C) tokens of which none is left out: (B, T) bool."""
-    return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
 
 
 def thinned(mask: Tensor, rng: np.random.Generator, share: float = 0.1) -> Tensor:

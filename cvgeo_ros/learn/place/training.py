@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from ...net.weights import find_weights, load_weights
 from ...place.config import PLATFORMS, PlaceConfig
 from ...place.experts import PlaceModel, load_place_model, save_place_model
-from ...place.heads import Expert, Gate, pool_text
+from ...place.heads import Expert, Gate, every_token, pool_text
 from ...place.vision import NanoTower
 from ..loop import Stage, Watch, run_stage
 from .corpus import Corpus
 from .embedding import embed_images, embed_texts
 from .losses import Temperature, contrastive
-from .tower import batch_pools, every_token, numbers_of, thinned, train_tower
+from .tower import batch_pools, numbers_of, thinned, train_tower
 
 Indices = NDArray[np.int64]
 HARD = 24
@@ -319,8 +319,7 @@ def train_experts(
         Stopped, TrainingError: as `run_stage` does.
     """
     scales = []
-    for number, (platform, expert) in enumerate(zip(PLATFORMS, model.experts, strict=True)):
-        assert isinstance(expert, Expert)
+    for number, (platform, expert) in enumerate(zip(PLATFORMS, model.own_experts(), strict=True)):
         own = np.flatnonzero(corpus.platforms == number)
         if not len(own):
             console.print(f"{platform}: no images, the expert stays as it is")

@@ -16,7 +16,6 @@ from cvgeo_ros.learn.place.ablation import Sets, run_all
 from cvgeo_ros.learn.place.corpus import Corpus
 from cvgeo_ros.learn.place.data import read_places
 from cvgeo_ros.learn.place.evaluation import embed, judge, platforms_of
-from cvgeo_ros.learn.place.tower import every_token
 from cvgeo_ros.learn.place.training import (
     ExpertTrainer,
     FusedObjective,
@@ -27,7 +26,7 @@ from cvgeo_ros.learn.place.training import (
 )
 from cvgeo_ros.place.config import PlaceConfig
 from cvgeo_ros.place.experts import load_place_model
-from cvgeo_ros.place.heads import Expert
+from cvgeo_ros.place.heads import Expert, every_token
 
 SIZE = PlaceConfig(image_size=64, image_width=32, width=32, dim=32, gate_hidden=32, dropout=0.0)
 QUICK = PlaceTraining(
