@@ -22,7 +22,7 @@ def wait_until(condition: Callable[[], Any]) -> None:
     deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
+        time.sleep(0.005)
 
 
 class Peer:
