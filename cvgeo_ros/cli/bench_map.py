@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cvgeo_ros.cli.console import wide_console
 from cvgeo_ros.cli.options import AsJson, Device, Model, ShippedScene
 
 
@@ -53,7 +54,7 @@ def startup(
             totals = np.median(values[:, :4].sum(1)), np.median(values[:, :5].sum(1))
             cells = [*parts[:4], totals[0], parts[4], totals[1], parts[5]]
             sheet.add_row(f"{name}, {clock}", *(f"{value:.2f}" for value in cells))
-    Console(width=None if Console().is_terminal else 150).print(sheet)
+    wide_console(150).print(sheet)
 
 
 def large_map(

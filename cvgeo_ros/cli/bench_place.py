@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cvgeo_ros.cli.console import wide_console
 from cvgeo_ros.cli.options import AsJson, Clock
 
 
@@ -61,7 +62,7 @@ def places(
         sheet.add_row(
             names.get(name, name), f"{cost.median:.2f}", f"{cost.p99:.2f}", f"{cost.recall:.4f}", f"{cost.ratio:.2%}"
         )
-    console = Console(width=None if Console().is_terminal else 120)
+    console = wide_console(120)
     console.print(sheet)
     facts = [f"made in {found.build_s:.1f} s"]
     facts += [f"{found.megabytes:,.0f} MB on the disk"] if found.megabytes is not None else []

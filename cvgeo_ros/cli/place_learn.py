@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cvgeo_ros.cli.configfile import read_config_file
 from cvgeo_ros.cli.place_render import render
 from cvgeo_ros.errors import TrainingError
 
@@ -169,32 +169,9 @@ def read_settings(path: Path | None) -> "PlaceTraining":
     Raises:
         TrainingError: the file is missing or not YAML, or holds an unknown field or a wrong value; names it.
     """
-    import yaml
-    from pydantic import TypeAdapter, ValidationError
-
-    from cvgeo_ros.learn.loop import Stage
     from cvgeo_ros.learn.place.training import PlaceTraining
 
-    if path is None:
-        return PlaceTraining()
-    try:
-        values = yaml.safe_load(path.read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TrainingError(f"{path}: cannot be read as YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise TrainingError(f"{path}: must hold fields such as 'batch: 128'")
-    known = {field.name for field in fields(PlaceTraining)}
-    inner = {field.name for field in fields(Stage)}
-    for name, value in values.items():
-        wrong = [name] if name not in known else sorted(set(value) - inner) if isinstance(value, dict) else []
-        if wrong:
-            raise TrainingError(f"{path}: field '{wrong[0]}' does not exist")
-    try:
-        return TypeAdapter(PlaceTraining).validate_python(values)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise TrainingError(f"{path}: field '{where}': {problem['msg']}") from error
+    return read_config_file(PlaceTraining, path, "batch: 128", {})
 
 
 def table_of(result: "Retrieval", title: str) -> "Table":

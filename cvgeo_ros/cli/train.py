@@ -1,11 +1,11 @@
 """``cvgeo train``: weights from photographs and rendered worlds."""
 
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cvgeo_ros.cli.configfile import read_config_file
 from cvgeo_ros.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -65,30 +65,12 @@ def read_config(path: Path | None, overrides: dict[str, Any]) -> "TrainConfig":
     Raises:
         TrainingError: The file is missing or not YAML, or holds an unknown field or a wrong value; names it.
     """
-    import yaml
-    from pydantic import TypeAdapter, ValidationError
-
     from cvgeo_ros.learn.training import TrainConfig
     from cvgeo_ros.net import CONFIGS
 
-    where = "options" if path is None else str(path)
-    try:
-        data = {} if path is None else yaml.safe_load(path.read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TrainingError(f"{where}: cannot be read as YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise TrainingError(f"{where}: must hold fields such as 'steps: 6000'")
-    data |= overrides
-    try:
-        config = TypeAdapter(TrainConfig).validate_python(data)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        field = ".".join(str(part) for part in problem["loc"])
-        raise TrainingError(f"{where}: field '{field}': {problem['msg']}") from error
-    if unknown := _unknown(data, config):
-        raise TrainingError(f"{where}: field '{unknown}' does not exist")
+    config = read_config_file(TrainConfig, path, "steps: 6000", overrides)
     if config.model not in CONFIGS:
-        raise TrainingError(f"{where}: field 'model': {config.model!r} is none of {', '.join(CONFIGS)}")
+        raise TrainingError(f"{path or 'options'}: field 'model': {config.model!r} is none of {', '.join(CONFIGS)}")
     return config
 
 
@@ -100,15 +82,3 @@ def write_config(config: "TrainConfig", path: Path) -> None:
     from cvgeo_ros.learn.training import TrainConfig
 
     path.write_text(yaml.safe_dump(TypeAdapter(TrainConfig).dump_python(config, mode="json"), sort_keys=False))
-
-
-def _unknown(data: dict[str, Any], config: Any) -> str | None:
-    """Name the first key that is not a field; pydantic passes over them in plain dataclasses."""
-    names = {field.name for field in fields(config)}
-    for key, value in data.items():
-        if key not in names:
-            return str(key)
-        part = getattr(config, key)
-        if is_dataclass(part) and (inner := _unknown(value, part)):
-            return f"{key}.{inner}"
-    return None

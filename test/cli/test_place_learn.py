@@ -87,7 +87,7 @@ def test_a_training_goes_on_from_a_former_model(data: Path, tmp_path: Path) -> N
     [
         ("batch: 1", "batch must be 2 or more"),
         ("batches: 1", "field 'batches' does not exist"),
-        ("tower: {step: 3, rate: 1}", "field 'step' does not exist"),
+        ("tower: {step: 3, rate: 1}", "field 'tower.step' does not exist"),
         ("first: {steps: many, rate: 1}", "field 'first.steps'"),
         ("[1]", "must hold fields"),
         ("a: [", "cannot be read as YAML"),
