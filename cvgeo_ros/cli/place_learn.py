@@ -111,15 +111,15 @@ def evaluate(
 def ablation(
     data: Data,
     test: Annotated[Path, typer.Option(help="Data to judge on, never trained on.")],
-    tower: Annotated[
-        str,
-        typer.Option(help="Place model whose image tower all rows share, frozen, and whose experts they begin with."),
-    ],
     cache: Cache,
     out: Out,
     config: Settings = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds of each row.")] = 3,
     row: Annotated[list[str] | None, typer.Option(help="Row, again for more; without it, all of them.")] = None,
+    tower: Annotated[
+        str | None,
+        typer.Option(help="Place model whose image tower and experts all rows begin with, instead of their own."),
+    ] = None,
 ) -> None:
     """Train and judge the rows of PE-MoE's ablation: unified, aligned, ensemble, full."""
     from dataclasses import replace
@@ -141,10 +141,8 @@ def ablation(
             _corpus(read_images(data, None), cache, model, None, True),
             _corpus(read_images(test, None), cache, model, None, False),
         )
-        for corpus in (sets.train, sets.test):
-            corpus.freeze()
         figures = run_all(
-            sets, Path(tower), lambda seed: replace(settings, seed=seed), range(seeds), out, console, row or tuple(ROWS)
+            sets, tower, lambda seed: replace(settings, seed=seed), range(seeds), out, console, row or tuple(ROWS)
         )
     (out / "figures.json").write_text(json.dumps(figures, indent=1))
     candidates = next(iter(figures.values()))[0]["text_to_image"]["candidates"]

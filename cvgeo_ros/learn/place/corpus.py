@@ -172,6 +172,10 @@ class Corpus:
         names = [f"{self.keys[index]}/{copy}" for index, copy in entries]
         self.maps.add(dict(zip(names, found.float().cpu().numpy(), strict=True)))
 
+    def take(self, model: PlaceModel) -> None:
+        """Go on with another model of the same frozen encoder and text tower; `freeze` is due again."""
+        self.model = model
+
     def captions(self, index: int) -> list[Text]:
         """An image's captions as they were, each as its sentences."""
         return [tuple(caption) for caption in self.wordings[index].raw]
@@ -215,7 +219,9 @@ class Corpus:
         """Frozen tokens (B, T, C) float32 of (image, copy), after `freeze`."""
         return torch.from_numpy(np.stack([self.tokens[f"{self.keys[index]}/{copy}"] for index, copy in pairs])).float()
 
-    def draw(self, index: int, rng: np.random.Generator, prepared: bool, original: float = 0.4) -> Draw:
+    def draw(
+        self, index: int, rng: np.random.Generator, prepared: bool, original: float = 0.4, whole: bool = False
+    ) -> Draw:
         """Draw a copy of an image and a text for it: a caption, or a few of all its sentences.
 
         Args:
@@ -224,8 +230,11 @@ class Corpus:
             prepared: with refined captions but for a share of `RAW`, turned copies without orientation; else captions
                 as they were.
             original: share of the image itself among copies.
+            whole: the image itself with a whole caption as it was, whatever the others say.
         """
         wording, count = self.wordings[index], self.copies[index]
+        if whole:
+            return Draw(tuple(wording.raw[int(rng.integers(len(wording.raw)))]), index, 0)
         copy = 0 if count == 1 or rng.random() < original else int(rng.integers(1, count))
         # Queries come as they are: a model that has read refined captions alone would not know their filler.
         raw = not prepared or (copy == 0 and rng.random() < RAW)

@@ -10,16 +10,15 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
-from torch import Tensor, nn
+from torch import nn
 
 from ...place.experts import PlaceModel
 from ...place.heads import Expert, every_token
 from ...place.vision import NanoTower
 from ..loop import Stage, Watch, run_stage
+from .batches import Preparation, batch_pools, draw_batch, thinned
 from .corpus import Corpus, Text
 from .losses import Temperature, contrastive, word_loss
 
@@ -56,11 +55,26 @@ class TowerObjective(nn.Module):
 
 
 def train_tower(
-    model: PlaceModel, corpus: Corpus, stage: Stage, batch: int, seed: int, out: Path, console: Console
+    model: PlaceModel,
+    corpus: Corpus,
+    stage: Stage,
+    size: int,
+    seed: int,
+    out: Path,
+    console: Console,
+    preparation: Preparation = Preparation.MIXED,
 ) -> None:
     """Train `model.image.tower` in place, from its first expert's heads on, which then go to all experts.
 
-    Texts are as they were written, those of turned copies without orientation.
+    Args:
+        model: with random heads, or those of a former run.
+        corpus: of the model, filled.
+        stage: how long and how fast.
+        size: pairs in a batch.
+        seed: of the batches and of the head for words.
+        out: folder of the checkpoint.
+        console: for people.
+        preparation: of texts and images.
 
     Raises:
         Stopped, TrainingError: as `run_stage` does.
@@ -79,24 +93,16 @@ def train_tower(
     pools = batch_pools(corpus)
 
     def loss(step: int) -> Watch:
-        rng = np.random.default_rng([seed, step, 0])
-        pool = pools[step % len(pools)]
-        indices = rng.choice(pool, min(batch, len(pool)), replace=False)
-        draws = [corpus.draw(int(index), rng, prepared=bool(rng.random() < 0.5)) for index in indices]
-        maps = corpus.map_rows([(draw.image, draw.copy) for draw in draws]).float()
-        states, mask = corpus.text_rows([draw.text for draw in draws])
-        device = model.device
-        mask = thinned(mask, rng).to(device)
-        with torch.autocast(device.type, torch.bfloat16):
-            tokens = objective.tower(maps.to(device, memory_format=torch.channels_last))
-            seen = thinned(every_token(tokens), rng)
+        batch = draw_batch(corpus, pools[step % len(pools)], size, preparation, (seed, step, 0))
+        maps = corpus.map_rows(batch.pairs).float()
+        with torch.autocast(model.device.type, torch.bfloat16):
+            tokens = objective.tower(maps.to(model.device, memory_format=torch.channels_last))
+            seen = thinned(every_token(tokens), batch.rng)
             image = objective.heads.image(tokens, seen)
-            text = objective.heads.text(states.to(device), mask)
+            text = objective.heads.text(batch.states, batch.mask)
             logits = objective.words(tokens.mean(dim=1))
-        numbers = numbers_of([draw.text for draw in draws]).to(device)
-        groups = torch.from_numpy(corpus.groups[indices]).to(device)
-        matched = contrastive(text, image, objective.scale(), numbers, groups)
-        named = word_loss(logits, present[indices].to(device), rarity)
+        matched = contrastive(text, image, objective.scale(), batch.texts, batch.groups)
+        named = word_loss(logits, present[batch.indices].to(model.device), rarity)
         return {"loss": matched + 0.5 * named, "matched": matched.detach(), "words": named.detach()}
 
     run_stage(objective, loss, stage, out, console)
@@ -113,25 +119,3 @@ def _words(described: Sequence[Sequence[Text]], out: Path) -> dict[str, float]:
         partial.write_text(json.dumps(vocabulary(described)))
         partial.rename(path)
     return dict(json.loads(path.read_text()))
-
-
-def batch_pools(corpus: Corpus) -> list[NDArray[np.int64]]:
-    """Images that batches are drawn from, one after the other: all platforms and a single one in turn.
-
-    Telling platforms apart is easy, telling places apart is hard.
-    """
-    everything = np.arange(len(corpus.images))
-    own = [np.flatnonzero(corpus.platforms == platform) for platform in np.unique(corpus.platforms)]
-    return [pool for platform in own for pool in (everything, platform)]
-
-
-def thinned(mask: Tensor, rng: np.random.Generator, share: float = 0.1) -> Tensor:
-    """Leave out a share of the tokens, so that none is learnt by heart. (B, T) bool -> same."""
-    kept = mask & torch.from_numpy(rng.random(mask.shape) >= share).to(mask.device)
-    return torch.where(kept.any(dim=1, keepdim=True), kept, mask)
-
-
-def numbers_of(texts: Sequence[Text]) -> Tensor:
-    """Equal numbers for equal texts, in whatever order their sentences stand. (B,)"""
-    seen: dict[Text, int] = {}
-    return torch.tensor([seen.setdefault(tuple(sorted(text)), len(seen)) for text in texts])

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -22,12 +21,12 @@ from ...place.experts import PlaceModel, load_place_model, save_place_model
 from ...place.heads import Expert, Gate, every_token, pool_text
 from ...place.vision import NanoTower
 from ..loop import Stage, Watch, run_stage
+from .batches import Indices, Preparation, batch_pools, draw_batch, numbers_of, thinned
 from .corpus import Corpus
 from .embedding import embed_images, embed_texts
 from .losses import Temperature, contrastive
-from .tower import batch_pools, numbers_of, thinned, train_tower
+from .tower import train_tower
 
-Indices = NDArray[np.int64]
 HARD = 24
 """Mined negatives kept for each image's texts."""
 REMINE = 2
@@ -105,7 +104,13 @@ class ExpertTrainer:
     """Trains one expert on the images of some platforms."""
 
     def __init__(
-        self, expert: Expert, corpus: Corpus, own: Indices, prepared: bool, settings: PlaceTraining, out: Path
+        self,
+        expert: Expert,
+        corpus: Corpus,
+        own: Indices,
+        preparation: Preparation,
+        settings: PlaceTraining,
+        out: Path,
     ) -> None:
         """Set it up.
 
@@ -113,11 +118,12 @@ class ExpertTrainer:
             expert: changed in place.
             corpus: frozen, see `Corpus.freeze`; negatives are mined from all of it.
             own: images to train on.
-            prepared: with prepared captions, see `Corpus.draw`.
+            preparation: of texts and images.
             settings: batch, seed and stages.
             out: folder of checkpoints.
         """
-        self.corpus, self.own, self.prepared, self.settings, self.out = corpus, own, prepared, settings, out
+        self.corpus, self.own, self.preparation = corpus, own, preparation
+        self.settings, self.out = settings, out
         self.objective = ExpertObjective(expert).to(corpus.model.device)
         self.row = {int(index): row for row, index in enumerate(own)}
         self.hard: Indices | None = None
@@ -146,28 +152,25 @@ class ExpertTrainer:
 
     def loss(self, stage: int, step: int) -> Watch:
         """Of one batch; in stage 2 each text has a mined negative beside those of the batch."""
-        corpus, device = self.corpus, self.corpus.model.device
-        rng = np.random.default_rng([self.settings.seed, step, stage])
-        indices = rng.choice(self.own, min(self.settings.batch, len(self.own)), replace=False)
-        draws = [corpus.draw(int(index), rng, self.prepared) for index in indices]
-        pairs = [(draw.image, draw.copy) for draw in draws]
+        corpus, settings, device = self.corpus, self.settings, self.corpus.model.device
+        batch = draw_batch(corpus, self.own, settings.batch, self.preparation, (settings.seed, step, stage))
+        pairs, count = batch.pairs, len(batch.draws)
         hard: Indices | None = None
         if stage == 2 and self.hard is not None:
-            hard = self.hard[[self.row[int(index)] for index in indices], rng.integers(self.hard.shape[1])]
+            rows = [self.row[int(index)] for index in batch.indices]
+            hard = self.hard[rows, batch.rng.integers(self.hard.shape[1])]
             pairs += [(int(index), 0) for index in hard]
         tokens = corpus.token_rows(pairs).to(device)
-        states, mask = corpus.text_rows([draw.text for draw in draws])
-        states, mask = states.to(device), thinned(mask, rng).to(device)
-        expert, count = self.objective.expert, len(draws)
+        expert = self.objective.expert
         with torch.autocast(device.type, torch.bfloat16):
             image = expert.image(tokens, every_token(tokens))
-            text = expert.text(states, mask)
+            text = expert.text(batch.states, batch.mask)
         loss = contrastive(
             text,
             image[:count],
             self.objective.scale(),
-            numbers_of([draw.text for draw in draws]).to(device),
-            torch.from_numpy(corpus.groups[indices]).to(device),
+            batch.texts,
+            batch.groups,
             image[count:] if hard is not None else None,
             torch.from_numpy(corpus.groups[hard]).to(device) if hard is not None else None,
         )
@@ -192,7 +195,7 @@ class ExpertTrainer:
         texts = []
         for index in self.own:
             wording = corpus.wordings[index]
-            captions = wording.refined if self.prepared else wording.raw
+            captions = wording.raw if self.preparation is Preparation.NONE else wording.refined
             texts.append(tuple(captions[int(rng.integers(len(captions)))]))
         images = embed_images([self.objective.expert.image], corpus, range(len(corpus.images)))[:, 0]
         rows = embed_texts([self.objective.expert.text], corpus, texts)[0][:, 0]
@@ -275,7 +278,7 @@ def train_fused(
     settings: PlaceTraining,
     out: Path,
     console: Console,
-    prepared: float = 0.5,
+    preparation: Preparation = Preparation.MIXED,
 ) -> None:
     """Train experts and gate together in place on fused scores.
 
@@ -286,7 +289,7 @@ def train_fused(
         settings: batch, seed and stage.
         out: folder of checkpoints.
         console: for people.
-        prepared: share of captions that are prepared.
+        preparation: of texts and images.
 
     Raises:
         Stopped, TrainingError: as `run_stage` does.
@@ -296,16 +299,11 @@ def train_fused(
     pools = batch_pools(corpus)
 
     def loss(step: int) -> Watch:
-        rng = np.random.default_rng([settings.seed, step, 4])
-        pool = pools[step % len(pools)]
-        indices = rng.choice(pool, min(settings.batch, len(pool)), replace=False)
-        draws = [corpus.draw(int(index), rng, prepared=bool(rng.random() < prepared)) for index in indices]
-        states, mask = (part.to(device) for part in corpus.text_rows([draw.text for draw in draws]))
-        tokens = corpus.token_rows([(draw.image, draw.copy) for draw in draws]).to(device)
-        query, image = objective(states, thinned(mask, rng), tokens, thinned(every_token(tokens), rng))
-        texts = numbers_of([draw.text for draw in draws]).to(device)
-        groups = torch.from_numpy(corpus.groups[indices]).to(device)
-        return {"loss": contrastive(query, image, objective.scale(), texts, groups)}
+        batch = draw_batch(corpus, pools[step % len(pools)], settings.batch, preparation, (settings.seed, step, 4))
+        tokens = corpus.token_rows(batch.pairs).to(device)
+        seen = thinned(every_token(tokens), batch.rng)
+        query, image = objective(batch.states, batch.mask, tokens, seen)
+        return {"loss": contrastive(query, image, objective.scale(), batch.texts, batch.groups)}
 
     run_stage(objective, loss, settings.fused, out, console)
 
@@ -325,7 +323,7 @@ def train_experts(
             console.print(f"{platform}: no images, the expert stays as it is")
             continue
         console.print(f"{platform}: {len(own)} images")
-        scales.append(ExpertTrainer(expert, corpus, own, True, settings, out / platform).run(console))
+        scales.append(ExpertTrainer(expert, corpus, own, Preparation.FULL, settings, out / platform).run(console))
     train_gate(model, corpus, settings, float(np.mean(scales)), out, console)
     return model
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from cvgeo_ros.errors import TrainingError
 from cvgeo_ros.learn.loop import Stage
 from cvgeo_ros.learn.place.ablation import Sets, run_all
+from cvgeo_ros.learn.place.batches import Preparation, draw_batch
 from cvgeo_ros.learn.place.corpus import Corpus
 from cvgeo_ros.learn.place.data import read_places
 from cvgeo_ros.learn.place.evaluation import embed, judge, platforms_of
@@ -131,7 +132,7 @@ def test_stopped_training_goes_on_as_if_it_had_not(corpus: Corpus, trained: Path
         for steps in stops:
             torch.manual_seed(0)
             settings = replace(QUICK, first=Stage(8, 1e-3), second=Stage(8, 1e-3))
-            trainer = ExpertTrainer(Expert(SIZE), corpus, np.arange(12), True, settings, out)
+            trainer = ExpertTrainer(Expert(SIZE), corpus, np.arange(12), Preparation.FULL, settings, out)
             done = 0
             loss = trainer.loss
 
@@ -157,7 +158,7 @@ def test_stopped_training_goes_on_as_if_it_had_not(corpus: Corpus, trained: Path
 def test_damaged_checkpoint_is_named(corpus: Corpus, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "first").mkdir()
     (tmp_path / "first" / "checkpoint.pt").write_bytes(b"nothing")
-    trainer = ExpertTrainer(Expert(SIZE), corpus, np.arange(12), True, QUICK, tmp_path)
+    trainer = ExpertTrainer(Expert(SIZE), corpus, np.arange(12), Preparation.FULL, QUICK, tmp_path)
     with pytest.raises(TrainingError, match=r"first/checkpoint\.pt: damaged"):
         trainer.run(QUIET)
 
@@ -167,7 +168,7 @@ def test_mined_negatives_are_of_other_pictures_and_of_any_platform(
 ) -> None:
     own = np.flatnonzero(corpus.platforms == 1)
     torch.manual_seed(0)
-    mined = ExpertTrainer(Expert(SIZE), corpus, own, True, QUICK, tmp_path).mine(0)
+    mined = ExpertTrainer(Expert(SIZE), corpus, own, Preparation.FULL, QUICK, tmp_path).mine(0)
     assert not (corpus.groups[mined] == corpus.groups[own][:, None]).any()
     assert set(np.unique(corpus.platforms[mined])) == {0, 1, 2}
 
@@ -189,3 +190,42 @@ def test_ablation_rows(corpus: Corpus, trained: Path, data: Path, cache: Path, t
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("checkpoint.pt")} == before
     saved = judge(embed(load_place_model(tmp_path / "full-0.safetensors"), read_places(data)), corpus.platforms)
     assert saved.text_to_image.r10 == pytest.approx(figures["full"][0]["text_to_image"]["r10"], abs=0.06)
+
+
+def test_rows_of_an_ablation_have_towers_of_their_own(corpus: Corpus, data: Path, cache: Path, tmp_path: Path) -> None:
+    """The first row's learnt from data as it was, the others' from what was prepared."""
+    test = Corpus(read_places(data), cache, corpus.model, copies=False)
+    test.fill()
+    stage = Stage(4, 4e-3, warmup=1)
+    budget = PlaceTraining(batch=12, threads=1, tower=stage, first=stage, second=stage, gate=stage, fused=stage)
+    former = corpus.model
+    run_all(Sets(corpus, test), None, lambda seed: replace(budget, seed=seed), [3], tmp_path, QUIET)
+    corpus.take(former)
+    corpus.freeze()
+    towers = {path.parent.name: load_place_model(path) for path in tmp_path.glob("tower-*/tower.safetensors")}
+    assert sorted(towers) == ["tower-mixed-3", "tower-none-3"]
+    plain, mixed = (towers[f"tower-{name}-3"].image.state_dict() for name in ("none", "mixed"))
+    assert not all(torch.equal(plain[name], mixed[name]) for name in plain)
+    full = load_place_model(tmp_path / "full-3.safetensors").image.state_dict()
+    assert all(torch.equal(full[name], mixed[name]) for name in full)
+
+
+def test_batches_are_prepared_as_told(corpus: Corpus) -> None:
+    everything = np.arange(len(corpus.images))
+    for preparation in Preparation:
+        batch = draw_batch(corpus, everything, 30, preparation, (0, 1, 2))
+        again = draw_batch(corpus, everything, 30, preparation, (0, 1, 2))
+        assert batch.draws == again.draws
+        assert len(set(batch.indices)) == 30
+        raw = [draw.text in corpus.captions(draw.image) for draw in batch.draws]
+        turned = [draw.copy > 0 for draw in batch.draws]
+        if preparation is Preparation.NONE:
+            assert all(raw)
+            assert not any(turned)
+        else:
+            assert any(turned)
+            assert not all(raw)
+        for draw in batch.draws:
+            if preparation is Preparation.FULL and draw.copy:
+                assert not {"left", "right", "north"} & set(" ".join(draw.text).lower().split()), draw
+    assert len(draw_batch(corpus, everything[:5], 30, Preparation.FULL, (0, 1, 2)).draws) == 5
