@@ -22,7 +22,7 @@ class Preparation(StrEnum):
     Attributes:
         NONE: whole captions as they were written, with the images themselves.
         MIXED: prepared captions and such as they were written half and half, whole or a few of their sentences, with
-            images and their turned and mirrored copies.
+            images and their turned and mirrored copies, all moved a little.
         FULL: prepared captions, otherwise the same.
     """
 
@@ -46,6 +46,7 @@ class Batch:
         texts: (B,) equal numbers for equal texts.
         groups: (B,) equal numbers for images that show the same.
         rng: source of chance for the rest of the step.
+        preparation: of texts and images.
     """
 
     indices: Indices
@@ -55,6 +56,12 @@ class Batch:
     texts: Tensor
     groups: Tensor
     rng: np.random.Generator
+    preparation: Preparation
+
+    @property
+    def moving(self) -> np.random.Generator | None:
+        """Source of chance for moving the images' features; None where they stay."""
+        return None if self.preparation is Preparation.NONE else self.rng
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
@@ -88,6 +95,7 @@ def draw_batch(
         numbers_of(texts).to(device),
         torch.from_numpy(corpus.groups[indices]).to(device),
         rng,
+        preparation,
     )
 
 

@@ -23,6 +23,7 @@ from ...place.vision import NanoTower, to_square
 from ..augment import photometric
 from .bank import RowBank
 from .data import PlaceImage
+from .moving import moved
 from .preparation import Refiner, Wording, prepare, refine_by_rules
 
 Progress = Callable[[str, int, int], None]
@@ -185,10 +186,11 @@ class Corpus:
         rows = [np.concatenate([self.sentences[sentence] for sentence in text]) for text in texts]
         return pad_states([torch.from_numpy(row).float() for row in rows])
 
-    def map_rows(self, pairs: Sequence[tuple[int, int]]) -> Tensor:
-        """Maps (B, C, S/8, S/8) float16 of the nano tower for (image, copy)."""
+    def map_rows(self, pairs: Sequence[tuple[int, int]], rng: np.random.Generator | None = None) -> Tensor:
+        """Maps (B, C, S/8, S/8) float32 of the nano tower for (image, copy), each moved where `rng` is given."""
         rows = np.stack([self.maps[f"{self.keys[index]}/{copy}"] for index, copy in pairs])
-        return torch.from_numpy(rows).view(len(pairs), *self.shape)
+        maps = torch.from_numpy(rows).view(len(pairs), *self.shape).float()
+        return maps if rng is None else moved(maps, rng)
 
     def freeze(self, progress: Progress | None = None) -> None:
         """Compute the tokens of all copies with the tower as it is now; to be called once it learns no more."""
@@ -209,14 +211,21 @@ class Corpus:
         for start in range(0, len(missing), 4 * BATCH):
             part = missing[start : start + 4 * BATCH]
             with torch.inference_mode():
-                found = tower.tower(self.map_rows(part).float().to(device))
+                found = tower.tower(self.map_rows(part).to(device))
             names = [f"{self.keys[index]}/{copy}" for index, copy in part]
             self.tokens.add(dict(zip(names, found.float().cpu().numpy(), strict=True)))
             if progress:
                 progress("tokens", start + len(part), len(missing))
 
-    def token_rows(self, pairs: Sequence[tuple[int, int]]) -> Tensor:
-        """Frozen tokens (B, T, C) float32 of (image, copy), after `freeze`."""
+    def token_rows(self, pairs: Sequence[tuple[int, int]], rng: np.random.Generator | None = None) -> Tensor:
+        """Frozen tokens (B, T, C) float32 of (image, copy), after `freeze`; where `rng` is given and the nano tower
+        makes them, of moved maps.
+        """
+        tower, device = self.model.image, self.model.device
+        if rng is not None and isinstance(tower, NanoTower):
+            maps = self.map_rows(pairs, rng).to(device, memory_format=torch.channels_last)
+            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+                return torch.as_tensor(tower.tower(maps).float())
         return torch.from_numpy(np.stack([self.tokens[f"{self.keys[index]}/{copy}"] for index, copy in pairs])).float()
 
     def draw(

@@ -10,11 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from rich.console import Console
-from torch import Tensor, nn
+from torch import nn
 
 from ...place.experts import PlaceModel
 from ...place.heads import Expert, every_token
@@ -24,8 +22,6 @@ from .batches import Preparation, batch_pools, draw_batch, thinned
 from .corpus import Corpus, Text
 from .losses import Temperature, contrastive, word_loss
 
-ZOOM, SHIFT, TURN = 1.3, 0.1, math.radians(10.0)
-"""How far `moved` goes: factor, share of the side, rad."""
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 
 
@@ -98,9 +94,7 @@ def train_tower(
 
     def loss(step: int) -> Watch:
         batch = draw_batch(corpus, pools[step % len(pools)], size, preparation, (seed, step, 0))
-        maps = corpus.map_rows(batch.pairs).float()
-        if preparation is not Preparation.NONE:
-            maps = moved(maps, batch.rng)
+        maps = corpus.map_rows(batch.pairs, batch.moving)
         with torch.autocast(model.device.type, torch.bfloat16):
             tokens = objective.tower(maps.to(model.device, memory_format=torch.channels_last))
             seen = thinned(every_token(tokens), batch.rng)
@@ -114,28 +108,6 @@ def train_tower(
     run_stage(objective, loss, stage, out, console)
     for expert in model.experts:
         expert.load_state_dict(objective.heads.state_dict())
-
-
-def moved(maps: Tensor, rng: np.random.Generator) -> Tensor:
-    """Enlarge, shift and turn maps at random, each otherwise, by little enough that captions stay true.
-
-    Features of the frozen encoder are moved where pixels would have to be encoded anew for each step.
-
-    Args:
-        maps: (B, C, S, S).
-        rng: source of chance.
-
-    Returns:
-        (B, C, S, S); what was outside is continued from the edge.
-    """
-    count = len(maps)
-    scale = np.exp(rng.uniform(-math.log(ZOOM), math.log(ZOOM), count))
-    turn = rng.uniform(-TURN, TURN, count)
-    shift = rng.uniform(-2 * SHIFT, 2 * SHIFT, (2, count))  # a map is 2 wide for affine_grid
-    cosine, sine = scale * np.cos(turn), scale * np.sin(turn)
-    affine = torch.from_numpy(np.array([[cosine, -sine, shift[0]], [sine, cosine, shift[1]]])).permute(2, 0, 1).to(maps)
-    grid = F.affine_grid(affine, list(maps.shape), align_corners=False)
-    return F.grid_sample(maps, grid, padding_mode="border", align_corners=False)
 
 
 def _words(described: Sequence[Sequence[Text]], out: Path) -> dict[str, float]:

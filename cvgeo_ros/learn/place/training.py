@@ -160,7 +160,7 @@ class ExpertTrainer:
             rows = [self.row[int(index)] for index in batch.indices]
             hard = self.hard[rows, batch.rng.integers(self.hard.shape[1])]
             pairs += [(int(index), 0) for index in hard]
-        tokens = corpus.token_rows(pairs).to(device)
+        tokens = corpus.token_rows(pairs, batch.moving).to(device)
         expert = self.objective.expert
         with torch.autocast(device.type, torch.bfloat16):
             image = expert.image(tokens, every_token(tokens))
@@ -300,7 +300,7 @@ def train_fused(
 
     def loss(step: int) -> Watch:
         batch = draw_batch(corpus, pools[step % len(pools)], settings.batch, preparation, (settings.seed, step, 4))
-        tokens = corpus.token_rows(batch.pairs).to(device)
+        tokens = corpus.token_rows(batch.pairs, batch.moving).to(device)
         seen = thinned(every_token(tokens), batch.rng)
         query, image = objective(batch.states, batch.mask, tokens, seen)
         return {"loss": contrastive(query, image, objective.scale(), batch.texts, batch.groups)}

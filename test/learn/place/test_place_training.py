@@ -125,6 +125,16 @@ def test_features_are_computed_once(corpus: Corpus, data: Path, cache: Path) -> 
     assert not np.array_equal(again.map_rows([(0, 1)]), corpus.map_rows([(0, 0)]))
 
 
+def test_tokens_of_moved_maps_are_made_by_the_frozen_tower(corpus: Corpus, trained: Path) -> None:
+    pairs = [(3, 0), (4, 1)]
+    still, moved = corpus.token_rows(pairs), corpus.token_rows(pairs, np.random.default_rng(1))
+    assert moved.shape == still.shape
+    assert not torch.equal(moved, still)
+    assert torch.equal(moved, corpus.token_rows(pairs, np.random.default_rng(1)))
+    like = torch.cosine_similarity(moved.mean(1), still.mean(1))
+    assert float(like.min()) > 0.8, "they still show the same"
+
+
 def test_stopped_training_goes_on_as_if_it_had_not(corpus: Corpus, trained: Path, tmp_path: Path) -> None:
     """Batches and mined negatives are those of an unbroken run."""
 
@@ -217,6 +227,7 @@ def test_batches_are_prepared_as_told(corpus: Corpus) -> None:
         again = draw_batch(corpus, everything, 30, preparation, (0, 1, 2))
         assert batch.draws == again.draws
         assert len(set(batch.indices)) == 30
+        assert (batch.moving is None) == (preparation is Preparation.NONE)
         raw = [draw.text in corpus.captions(draw.image) for draw in batch.draws]
         turned = [draw.copy > 0 for draw in batch.draws]
         if preparation is Preparation.NONE:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from cvgeo_ros.learn.place.tower import SHIFT, TURN, ZOOM, moved
+from cvgeo_ros.learn.place.moving import SHIFT, TURN, ZOOM, moved
 
 
 def ramps(count: int, side: int) -> torch.Tensor:
