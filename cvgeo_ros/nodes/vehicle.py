@@ -25,6 +25,7 @@ from cvgeo_ros.nodes.publishers import RESULTS
 from cvgeo_ros.telemetry.covariances import EARTH, vehicle_pose_covariance
 from cvgeo_ros.telemetry.messages import NANOSECONDS
 from cvgeo_ros.vehicle import Estimate, State
+from cvgeo_ros.vehicle.values import fix_values, track_values
 
 
 class Vehicle:
@@ -55,7 +56,7 @@ class Vehicle:
         )
         self._fix = node.create_lifecycle_publisher(NavSatFix, "vehicle_fix", RESULTS)
         self._lock = threading.Lock()
-        self._resets = 0
+        self._values: dict[str, str] = {}
         self._asking = False
         self.restart()
 
@@ -69,8 +70,8 @@ class Vehicle:
             self._strange: int | None = None
             self._followed: deque[int] = deque(maxlen=256)
             self._seen: tuple[int, int] | None = None
-            self._values: dict[str, str] = {}
-            self._state = State.SEARCHING
+            jumps = self._values.get("vehicle_reset_counter", "0")
+            self._values = {"vehicle_state": str(State.SEARCHING), "vehicle_reset_counter": jumps}
 
     @property
     def wanted(self) -> bool:
@@ -154,21 +155,15 @@ class Vehicle:
             known = estimate.latitude is not None and bool(np.isfinite(estimate.covariance).all())
             if known and not late:
                 self._published = frame.stamp
-            fix = step.fix
-            self._values = {
-                "vehicle_score": "" if fix is None else f"{fix.score:.3f}",
-                "vehicle_accepted": str(step.accepted).lower(),
-            }
+            self._values |= fix_values(step.fix, step.accepted)
         if not late:
             self._note(estimate)
         if known and not late:
             self._publish(estimate)
 
     def _note(self, estimate: Estimate) -> None:
-        deviation = math.sqrt(max(estimate.covariance[0, 0], estimate.covariance[1, 1]))
         with self._lock:
-            self._state, self._resets = estimate.state, estimate.reset_counter
-            self._values["vehicle_std_m"] = "" if math.isnan(deviation) else f"{deviation:.2f}"
+            self._values |= track_values(estimate)
 
     def report(self, now: int) -> dict[str, str]:
         """Return what diagnostics tell at a time (ns) on the node's clock; nothing where nothing is followed."""
@@ -176,7 +171,7 @@ class Vehicle:
             return {}
         with self._lock:
             seen = self._seen
-            values = {"vehicle_state": str(self._state), "vehicle_reset_counter": str(self._resets), **self._values}
+            values = dict(self._values)
             ask = seen is not None and now - seen[1] > NANOSECONDS // 2 and not self._asking
             self._asking = self._asking or ask
         if ask and seen is not None:

@@ -17,6 +17,7 @@ from cvgeo_ros.telemetry.covariances import (
     vehicle_pose_covariance,
 )
 from cvgeo_ros.vehicle import Estimate
+from cvgeo_ros.vehicle.values import fix_values, track_values
 
 
 class Results:
@@ -73,14 +74,10 @@ class Results:
         self._bag.write(f"{self._namespace}/{topic}", message, time)
 
     def _send_diagnostics(self, item: Followed, estimate: Estimate) -> None:
-        fix = item.step.fix if item.step is not None else None
-        deviation = math.sqrt(max(estimate.covariance[0, 0], estimate.covariance[1, 1]))
+        step = item.step
         values = {
-            "vehicle_state": str(estimate.state),
-            "vehicle_reset_counter": str(estimate.reset_counter),
-            "vehicle_score": "" if fix is None else f"{fix.score:.3f}",
-            "vehicle_accepted": str(item.step is not None and item.step.accepted).lower(),
-            "vehicle_std_m": "" if math.isnan(deviation) else f"{deviation:.2f}",
+            **track_values(estimate),
+            **fix_values(step.fix if step else None, step is not None and step.accepted),
             "answer_stamp": str(item.stamp),
             "last_error": item.error,
         }
