@@ -121,7 +121,10 @@ def ablation(
         typer.Option(help="Place model whose image tower and experts all rows begin with, instead of their own."),
     ] = None,
 ) -> None:
-    """Train and judge the rows of PE-MoE's ablation: unified, aligned, ensemble, full."""
+    """Train and judge the rows of PE-MoE's ablation: unified, aligned, ensemble, full.
+
+    The first has a tower of its own, trained as the heads are on data without preparation; the others share one.
+    """
     from dataclasses import replace
 
     from rich.console import Console
@@ -278,6 +281,6 @@ def register(app: typer.Typer) -> None:
         "[bold]cvgeo place evaluate --data GeoText/test_951_version.json --images GeoText/images --slip[/]"
     )(evaluate)
     app.command(
-        epilog="Example: [bold]cvgeo place ablation --data places/train --test places/test "
-        "--tower out/place/tower.safetensors --cache cache --out out/ablation[/]"
+        epilog="Example: [bold]cvgeo place ablation --data places/train --test places/test --cache cache "
+        "--out out/ablation --seeds 1[/]"
     )(ablation)
