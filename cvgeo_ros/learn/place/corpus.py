@@ -193,7 +193,10 @@ class Corpus:
         return maps if rng is None else moved(maps, rng)
 
     def freeze(self, progress: Progress | None = None) -> None:
-        """Compute the tokens of all copies with the tower as it is now; to be called once it learns no more."""
+        """Compute the images' tokens with the tower as it is now; to be called once it learns no more.
+
+        Of copies there are moved maps alone, whose tokens are other in each step.
+        """
         tower, device = self.model.image, self.model.device
         if not isinstance(tower, NanoTower):
             self.tokens = self.maps
@@ -202,12 +205,7 @@ class Corpus:
         for value in tower.tower.state_dict().values():
             digest.update(value.cpu().numpy().tobytes())
         self.tokens = RowBank(self.cache / f"tokens-nano-{digest.hexdigest()[:12]}", self.model.config.image_width)
-        missing = [
-            (index, copy)
-            for index, count in enumerate(self.copies)
-            for copy in range(count)
-            if f"{self.keys[index]}/{copy}" not in self.tokens
-        ]
+        missing = [(index, 0) for index, key in enumerate(self.keys) if f"{key}/0" not in self.tokens]
         for start in range(0, len(missing), 4 * BATCH):
             part = missing[start : start + 4 * BATCH]
             with torch.inference_mode():
@@ -219,7 +217,7 @@ class Corpus:
 
     def token_rows(self, pairs: Sequence[tuple[int, int]], rng: np.random.Generator | None = None) -> Tensor:
         """Frozen tokens (B, T, C) float32 of (image, copy), after `freeze`; where `rng` is given and the nano tower
-        makes them, of moved maps.
+        makes them, of moved maps. Without `rng` that tower has them of copy 0 alone.
         """
         tower, device = self.model.image, self.model.device
         if rng is not None and isinstance(tower, NanoTower):
