@@ -5,7 +5,8 @@ import torch
 from numpy.typing import NDArray
 
 from ..geo import GroundMatches, TileStore, geodetic_to_enu, project
-from ..net import STRIDE, consensus
+from ..net import STRIDE
+from ..net.alignment import match
 from .placement import Placement
 from .rectify import Rectified
 
@@ -41,7 +42,7 @@ def ground_matches(tile: TileStore, placement: Placement, score: float) -> Groun
     query, reference = placement.features.match[0], placement.window.features.match[0]
     mask = torch.from_numpy(placement.rectified.mask()).to(query.device)
     translation = torch.from_numpy(placement.translation).to(query.device)
-    found = consensus.match(query, mask, reference, translation, most=MATCHES)
+    found = match(query, mask, reference, translation, most=MATCHES)
     if found is None:
         return None
     pixels = project(placement.rectified.to_frame, found.cells.double().cpu().numpy() * STRIDE)

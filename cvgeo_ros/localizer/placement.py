@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from ..errors import MapError
 from ..geo import Attitude, PinholeCamera, PositionPrior, TileStore, project, search_window
 from ..net import STRIDE, CrossViewLocator, consensus
-from ..net.consensus import Alignment, Votes
+from ..net.alignment import Alignment, align
+from ..net.consensus import Votes
 from ..net.encoder import Features
 from ..net.head import Surroundings
 from .features import FeatureCache, Grid, Window, to_tensor
@@ -238,7 +239,7 @@ class Placer:
                 if score < float(scores[0, 0]) - self.lead:
                     break
                 match = ballot.window.features.match[0]
-                alignment = consensus.align(ballot.features.match[0], mask, match, translation)
+                alignment = align(ballot.features.match[0], mask, match, translation)
                 if alignment is not None and alignment.support > best.support:
                     best = replace(ballot, translation=translation.cpu().numpy(), alignment=alignment)
         return best
