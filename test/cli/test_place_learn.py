@@ -100,8 +100,9 @@ def test_wrong_settings_are_named(tmp_path: Path, text: str, told: str) -> None:
         read_settings(path)
 
 
-def test_shipped_settings_are_read() -> None:
-    settings = read_settings(Path(__file__).parents[2] / "config" / "train_place.yaml")
+@pytest.mark.parametrize("name", ["train_place", "ablate_place"])
+def test_shipped_settings_are_read(name: str) -> None:
+    settings = read_settings(Path(__file__).parents[2] / "config" / f"{name}.yaml")
     assert settings.tower.steps > settings.first.steps > settings.second.steps > 0
 
 
