@@ -91,13 +91,13 @@ def box_losses(first: Boxes, final: Boxes, truth: Tensor, objects: Tensor) -> tu
         truth: (B, N, 4) cells.
         objects: (B, N) bool, the M that are objects.
     """
-    rough, _ = _extent(first, truth[objects], objects)
-    box, iou = _extent(final, truth[objects], objects)
+    rough, _ = extent_loss(first, truth[objects], objects)
+    box, iou = extent_loss(final, truth[objects], objects)
     quality = F.binary_cross_entropy_with_logits(final.quality[objects], iou.detach())
     return (rough + box) / 2, quality, iou
 
 
-def _extent(boxes: Boxes, truth: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
+def extent_loss(boxes: Boxes, truth: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
     """Loss of the boxes of some (B, N) objects against (M, 4) true ones, cells, and their IoU (M,)."""
     predicted = boxes.corners()[objects]
     iou, giou = generalized_iou(predicted, truth)

@@ -12,9 +12,13 @@ from ..errors import ClickError, ImageError, MapError, WeightsError
 from ..geo import GroundMatches, PinholeCamera, TileStore
 from ..net import STRIDE, CrossViewLocator
 from ..net.dispatch import allow_compiling
+from ..net.head import Boxes
+from ..net.model import Answer
 from ..net.weights import find_weights, load_weights
+from .closing import look_closely
 from .features import FeatureCache
 from .ground import automatic_clicks, ground_matches
+from .pixels import TilePixels
 from .placement import Placement, Placer, stage
 from .store import find_features
 from .types import Localization, Prior, Target
@@ -36,6 +40,7 @@ class Localizer:
         self.notice = ""
         """What the user should know about the features of the tile; empty: nothing."""
         self._placer: Placer | None = None
+        self._pixels: TilePixels | None = None
 
     @property
     def tile(self) -> TileStore | None:
@@ -88,6 +93,7 @@ class Localizer:
             prepared, self.notice = find_features(self.model, tile)
             cache = FeatureCache(self.model, tile, self.cache_bytes, prepared)
             self._placer = Placer(self.model, tile, cache)
+            self._pixels = TilePixels(tile)
 
     def prepare(self, progress: Callable[[float], None] | None = None) -> None:
         """Compute the features of the whole tile now; `progress` receives 0..1.
@@ -198,7 +204,7 @@ class Localizer:
             placement.surroundings,
         )
         origin = np.tile(np.asarray(placement.window.origin, np.float64), 2)
-        corners = answer.boxes.corners()[0].double().cpu().numpy() + origin
+        corners = self._boxes(placement, answer, cells).corners().double().cpu().numpy() + origin
         boxes = placement.grid.to_tile(corners.reshape(-1, 2, 2)).reshape(-1, 4)
         boxes = np.clip(boxes, 0, [tile.width, tile.height] * 2)
         metres = placement.rectified.gsd * STRIDE
@@ -222,6 +228,13 @@ class Localizer:
                 )
             )
         return targets
+
+    def _boxes(self, placement: Placement, answer: Answer, cells: NDArray[np.float64]) -> Boxes:
+        """(N, 2) boxes in cells of the window, from pixels where the network can read them."""
+        boxes = Boxes(*(part[0] for part in answer.boxes))
+        if self.model.close is None or self._pixels is None:
+            return boxes
+        return look_closely(self.model.close, self._pixels, placement, cells, answer.peak.place[0], boxes)
 
 
 def pick_device(name: str) -> torch.device:

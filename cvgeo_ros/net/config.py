@@ -38,6 +38,7 @@ class NetConfig:
         gsd: ground sampling distance the network is meant to work at, metres per pixel; a coarser tile is searched at
             its own.
         query_size: side of the rectified frame, pixels.
+        close_look: whether boxes are read off pixels in the end; that part is taught apart, on a trained network.
     """
 
     name: str
@@ -55,6 +56,7 @@ class NetConfig:
     context_dim: int = 128
     gsd: float = 0.3
     query_size: int = 512
+    close_look: bool = False
 
     stride: int = STRIDE  # recorded with the weights
 

@@ -1,0 +1,87 @@
+"""The close look in place: it is shown the right pixels, and its boxes come back where they belong."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cvgeo_ros.learn.closing import with_close_look
+from cvgeo_ros.localizer import Localizer
+from cvgeo_ros.net.close import SIDE, ZOOMS
+from cvgeo_ros.net.head import Boxes
+
+from .conftest import GSD, Flight
+
+CLICKS = [[300.0, 200.0], [480.0, 270.0], [700.0, 400.0]]
+
+
+class Witness(nn.Module):
+    """In place of a close look: keeps what it is shown, answers with one box."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def forward(self, frame: Tensor, tile: Tensor, gsd: Tensor) -> Boxes:
+        self.seen.append((frame, tile, gsd))
+        number = len(frame)
+        return Boxes(
+            torch.tensor([4.0, -8.0]).expand(number, 2),
+            torch.tensor([40.0, 24.0]).expand(number, 2),
+            frame.new_zeros(number),
+        )
+
+
+@pytest.fixture
+def watched(flight: Flight, localizer: Localizer) -> tuple[Localizer, Witness]:
+    model = with_close_look(localizer.model)
+    witness = Witness()
+    model.close = witness  # type: ignore[assignment]
+    watched = Localizer(model)
+    watched.set_tile(flight.store)
+    return watched, witness
+
+
+def likeness(a: Tensor, b: Tensor) -> float:
+    return float(np.corrcoef(a.flatten().numpy(), b.flatten().numpy())[0, 1])
+
+
+@pytest.mark.parametrize("compass, pitch, off", [(0.0, -90.0, 0.0), (137.0, -90.0, 6.0), (250.0, -70.0, 0.0)])
+def test_frame_and_tile_are_shown_alike(
+    flight: Flight, watched: tuple[Localizer, Witness], compass: float, pitch: float, off: float
+) -> None:
+    localizer, witness = watched
+    frame, prior, _ = flight.shoot((500, 480), compass, pitch)
+    assert prior.yaw is not None
+    localizer.locate(frame, CLICKS, flight.camera, replace(prior, yaw=prior.yaw + np.radians(off)))
+    ((shown, mapped, gsd),) = witness.seen
+    assert shown.shape == mapped.shape == (3, len(ZOOMS), 3, SIDE, SIDE)
+    assert gsd.tolist() == pytest.approx([GSD] * 3, rel=0.01)
+    for number in range(3):
+        # Nearest view, whole, and the middle of the second, which the frame's rim does not reach.
+        assert likeness(shown[number, 0], mapped[number, 0]) > 0.7
+        assert likeness(shown[number, 1, :, 16:48, 16:48], mapped[number, 1, :, 16:48, 16:48]) > 0.7
+    assert likeness(shown[0, 0], mapped[1, 0]) < 0.5
+
+
+def test_boxes_are_counted_from_the_place(flight: Flight, watched: tuple[Localizer, Witness]) -> None:
+    localizer, _ = watched
+    frame, prior, to_frame = flight.shoot((500, 480))
+    targets = localizer.locate(frame, CLICKS, flight.camera, prior).targets
+    for target, click in zip(targets, CLICKS, strict=True):
+        u0, v0, u1, v1 = target.bbox
+        assert (u1 - u0, v1 - v0) == pytest.approx((40, 24), rel=0.01)
+        place = np.linalg.inv(to_frame) @ [*click, 1.0]
+        assert ((u0 + u1) / 2 - 4, (v0 + v1) / 2 + 8) == pytest.approx(tuple(place[:2] / place[2]), abs=10)
+
+
+def test_places_at_the_rim_of_the_map_are_looked_at_too(flight: Flight, watched: tuple[Localizer, Witness]) -> None:
+    localizer, witness = watched
+    frame, prior, _ = flight.shoot((120, 110))
+    (target,) = localizer.locate(frame, [[300.0, 120.0]], flight.camera, prior).targets
+    ((_, mapped, _),) = witness.seen
+    assert bool(mapped.isfinite().all())
+    assert all(0 <= side <= 1024 for side in target.bbox)
