@@ -15,7 +15,7 @@ from ..net.dispatch import allow_compiling
 from ..net.head import Boxes
 from ..net.model import Answer
 from ..net.weights import find_weights, load_weights
-from .closing import look_closely
+from .close_look import look_closely
 from .features import FeatureCache
 from .ground import automatic_clicks, ground_matches
 from .pixels import TilePixels
@@ -232,9 +232,9 @@ class Localizer:
     def _boxes(self, placement: Placement, answer: Answer, cells: NDArray[np.float64]) -> Boxes:
         """(N, 2) boxes in cells of the window, from pixels where the network can read them."""
         boxes = Boxes(*(part[0] for part in answer.boxes))
-        if self.model.close is None or self._pixels is None:
+        if self.model.close_look is None or self._pixels is None:
             return boxes
-        return look_closely(self.model.close, self._pixels, placement, cells, answer.peak.place[0], boxes)
+        return look_closely(self.model.close_look, self._pixels, placement, cells, answer.peak.place[0], boxes)
 
 
 def pick_device(name: str) -> torch.device:

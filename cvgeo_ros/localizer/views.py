@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geo import project
-from ..net.close import SIDE, ZOOMS
+from ..net.close_look import SIDE, ZOOMS
 
 _TO_CENTRES = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
 _FROM_CENTRES = np.linalg.inv(_TO_CENTRES)
@@ -21,13 +21,19 @@ class Views:
         Pixels (u, v), centres at .5; cv2 has them at integers, the half pixel is moved here.
     """
 
+    sparse = 4
+    """Every so many rows and columns are enough for a mean colour."""
+
     def __init__(self, image: NDArray[np.uint8], valid: NDArray[np.bool_] | None = None) -> None:
         """`image`: (h, w, 3) uint8; `valid`: (h, w), what it shows; the rest gets the mean colour of that."""
-        mean = cv2.mean(image, None if valid is None else valid.astype(np.uint8))[:3]
-        self.blank = tuple(round(value) for value in mean)
-        if valid is not None and not valid.all():
+        hidden = None if valid is None or bool(valid.all()) else ~valid
+        some = image[:: self.sparse, :: self.sparse].reshape(-1, 3)
+        if hidden is not None and not hidden[:: self.sparse, :: self.sparse].all():
+            some = some[~hidden[:: self.sparse, :: self.sparse].ravel()]
+        self.blank = tuple(round(float(value)) for value in some.mean(0))
+        if hidden is not None:
             image = image.copy()
-            image[~valid] = self.blank
+            image[hidden] = self.blank
         self._halves = [image]
 
     def around(self, to_image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

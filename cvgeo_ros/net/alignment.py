@@ -76,16 +76,17 @@ def match(
     keep = inside.float().mean(1) > 0.5
     if int(keep.sum()) < 16:
         return None
-    cells, places, inside, where = cells[keep], places[keep], inside[keep], where[keep]
+    cells, inside, where = cells[keep], inside[keep], where[keep]
     similarity = _around(query[:, ::step, ::step], reference, shift, step, reach)
     row, column = (where // step).unbind(1)
     similarity = similarity[row, column].flatten(1).masked_fill(~inside, -1.0)
     best, peak = similarity.max(1)
+    likely = ((similarity - best[:, None]) * sharpness).exp()
     # Sub-cell: the mean over the peak's neighbourhood only, so that a second candidate far away does not pull.
-    near = ((places - places.gather(1, peak[:, None, None].expand(-1, 1, 2))).abs().amax(-1) <= 1) & inside
-    weight = (similarity * sharpness).masked_fill(~near, -torch.inf).softmax(1)
-    matched = (weight[..., None] * (places + 0.5)).sum(1)
-    trust = (similarity * sharpness).softmax(1).amax(1) * best.clamp(min=0)
+    beside = (offsets[:, None] - offsets).abs().amax(-1) <= 1
+    weight = likely * (beside[peak] & inside)
+    matched = where.flip(1) + shift + 0.5 + weight @ offsets.float() / weight.sum(1, keepdim=True)
+    trust = best.clamp(min=0) / likely.sum(1)
     return Matches(cells, matched, best, trust) if bool(trust.any()) else None
 
 

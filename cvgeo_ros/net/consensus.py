@@ -40,9 +40,10 @@ class Correlator:
         self.size = (reference.shape[-2], reference.shape[-1])
         # FFTs of awkward lengths are several times slower.
         self.padded = tuple(-(-(s + r - 1) // 16) * 16 for s, r in zip(self.size, reach, strict=True))
-        self.spectrum = torch.fft.rfft2(reference.float(), s=self.padded)
+        # Kept conjugated: taking it of each frame's spectrum instead would cost as much as the transform.
+        self.spectrum = torch.fft.rfft2(reference.float(), s=self.padded).conj_physical()
         shown = (reference.float().square().sum(1, keepdim=True) > 0.5).float()
-        self.shown = torch.fft.rfft2(shown, s=self.padded)
+        self.shown = torch.fft.rfft2(shown, s=self.padded).conj_physical()
 
     def __call__(self, query: Tensor, mask: Tensor, allowed: Tensor | None = None) -> Votes:
         """Votes for all translations of a frame that overlap the tile.
@@ -72,8 +73,9 @@ class Correlator:
     def _correlate(self, spectrum: Tensor, kernel: Tensor) -> Tensor:
         """Sum over channels of the correlations with (B, ., hq, wq) -> (B, h + hq - 1, w + wq - 1)."""
         hq, wq = kernel.shape[-2:]
-        product = (spectrum * torch.fft.rfft2(kernel, s=self.padded).conj()).sum(1)
-        scores = torch.fft.irfft2(product, s=self.padded).roll((hq - 1, wq - 1), dims=(-2, -1))
+        product = torch.fft.rfft2(kernel, s=self.padded)
+        product = product * spectrum if torch.is_grad_enabled() else product.mul_(spectrum)
+        scores = torch.fft.irfft2(product.sum(1).conj(), s=self.padded).roll((hq - 1, wq - 1), dims=(-2, -1))
         return scores[..., : self.size[0] + hq - 1, : self.size[1] + wq - 1]
 
 

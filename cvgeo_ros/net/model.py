@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import consensus
-from .close import CloseLook
+from .close_look import CloseLook
 from .config import STRIDE, NetConfig, View
 from .encoder import Encoder, Features
 from .fusion import CrossViewFusion
@@ -62,7 +62,7 @@ class CrossViewLocator(nn.Module):
         self.fusion = CrossViewFusion(config.match_dim, config.context_dim)
         self.box_head = BoxHead(config.match_dim, config.context_dim)
         self.score_head = ScoreHead()
-        self.close = CloseLook() if config.close_look else None
+        self.close_look = CloseLook() if config.close_look else None
 
     def encode_frame(self, image: Tensor, gsd: Tensor, view: View = View.DRONE) -> tuple[Features, Routing]:
         """(B, 3, H, W) RGB in 0..1, (B,) metres per pixel -> features of stride 8."""

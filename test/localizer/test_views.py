@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cvgeo_ros.localizer.views import Views
-from cvgeo_ros.net.close import SIDE, ZOOMS
+from cvgeo_ros.net.close_look import SIDE, ZOOMS
 
 from .conftest import texture
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cvgeo_ros.learn.closing import with_close_look
+from cvgeo_ros.learn.close_look import with_close_look
 from cvgeo_ros.localizer import Localizer
-from cvgeo_ros.net.close import SIDE, ZOOMS
+from cvgeo_ros.net.close_look import SIDE, ZOOMS
 from cvgeo_ros.net.head import Boxes
 
 from .conftest import GSD, Flight
@@ -39,7 +39,7 @@ class Witness(nn.Module):
 def watched(flight: Flight, localizer: Localizer) -> tuple[Localizer, Witness]:
     model = with_close_look(localizer.model)
     witness = Witness()
-    model.close = witness  # type: ignore[assignment]
+    model.close_look = witness  # type: ignore[assignment]
     watched = Localizer(model)
     watched.set_tile(flight.store)
     return watched, witness

@@ -34,7 +34,7 @@ class ResidualBlock(nn.Module):
 class CloseLook(nn.Module):
     """Corrects boxes by views of frame and tile around a click and the place found for it."""
 
-    dims = (48, 80, 128)
+    dims = (48, 72, 96)
     """Channels of each view at stride 4, and of both together at strides 4 and 8."""
     seen = 24
     """Channels of what the last layers are told of a cell."""
@@ -43,11 +43,11 @@ class CloseLook(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         view, both, coarse = self.dims
-        self.each = nn.Sequential(nn.Conv2d(3, view, 4, stride=4), ResidualBlock(view))
+        self.each = nn.Conv2d(3, view, 4, stride=4)
         self.rough = nn.Conv2d(1, view, 4, stride=4)
         self.join = nn.Conv2d(2 * view + 1, both, 1)
         self.zoom = nn.Parameter(torch.zeros(len(ZOOMS), both))
-        self.fine = nn.Sequential(ResidualBlock(both), ResidualBlock(both))
+        self.fine = ResidualBlock(both)
         self.coarse = nn.Sequential(
             nn.Conv2d(both, coarse, 2, stride=2),
             ResidualBlock(coarse),
@@ -79,8 +79,9 @@ class CloseLook(nn.Module):
         """
         number = frame.shape[0]
         views = torch.cat([frame, tile]).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        # Light and haze differ between days; each view is read against its own mean.
-        left, right = self.each((views - views.mean((1, 2, 3), keepdim=True)) * 4.0).chunk(2)
+        # Light and haze differ between days; each view is read against its own mean and contrast.
+        mean, spread = views.mean((1, 2, 3), keepdim=True), views.std((1, 2, 3), keepdim=True)
+        left, right = self.each((views - mean) / (spread + 0.05)).chunk(2)
         outlines = draw_boxes(rough).flatten(0, 1)[:, None].contiguous(memory_format=torch.channels_last)
         x = self.join(torch.cat([left, right + self.rough(outlines), _alike(left, right)], 1))
         x = x + self.zoom.repeat(number, 1)[:, :, None, None].to(x.dtype)

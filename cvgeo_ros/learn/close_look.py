@@ -3,7 +3,7 @@
 It sees pixels only, so it needs nothing of the rest of the network and is taught apart from it, on errors of click,
 place, heading and scale like those that the rest leaves.
 
-    python -m cvgeo_ros.learn.closing --real photographs --rendered worlds --minutes 60 --out out/close
+    python -m cvgeo_ros.learn.close_look --real photographs --rendered worlds --minutes 60 --out out/close
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from ..errors import CvgeoError, DatasetError
 from ..geo import project
 from ..localizer.views import Views
 from ..net import CrossViewLocator
-from ..net.close import SIDE, ZOOMS, CloseLook
+from ..net.close_look import SIDE, ZOOMS, CloseLook
 from ..net.weights import find_weights, load_weights, save_weights
 from . import augment
 from .extents import BALANCE, SIZES
@@ -40,6 +40,10 @@ Sample = dict[str, torch.Tensor]
 """``frame`` and ``tile`` (Z, 3, 64, 64) uint8, ``gsd``, ``rough`` and ``box`` (4,) raster px from the place found."""
 
 
+UNTOLD = np.array([-20.0, -20.0, 20.0, 20.0])
+"""In place of a box that is not known: the size of a house, where the object may be."""
+
+
 @dataclass(frozen=True)
 class CloseConfig:
     """How views are drawn. Errors are standard deviations.
@@ -51,7 +55,8 @@ class CloseConfig:
         turned, scaled: of the frame against the tile, degrees and log, where an alignment was found.
         unaligned: share of frames without, whose errors are four times as large.
         rough: (share, log of size, share of size) errors of extent and centre of the boxes known so far.
-        mistaken: share of them that have nothing to do with the object: another's, or any.
+        mistaken: share of them that are of something else: a neighbour, both as one, or a part of a large object.
+        untold: share of objects that no box is known of: told of one at all times, it would hardly learn to look.
         few: objects of one frame that are shown, at most.
     """
 
@@ -62,7 +67,8 @@ class CloseConfig:
     scaled: float = 0.025
     unaligned: float = 0.15
     rough: tuple[tuple[float, float, float], ...] = ((0.75, 0.17, 0.1), (0.25, 0.35, 0.25))
-    mistaken: float = 0.2
+    mistaken: float = 0.08
+    untold: float = 0.5
     few: int = 8
 
 
@@ -122,6 +128,8 @@ class CloseViews(IterableDataset[Sample]):
             others = np.delete(source.boxes, number, axis=0)
             known = self._known(box, others, missed, source.gsd, rng)
             boxes = [box_through(np.linalg.inv(piece), part) for part in (known, box)]
+            if rng.random() < self.config.untold:
+                boxes[0] = UNTOLD
             plain = rng.random() < 0.4  # rendered views differ in light and sensor already
             samples.append(_sample(frame.around(around), tile.around(piece), boxes, gsd, rng, plain))
         return samples
@@ -162,6 +170,8 @@ class CloseViews(IterableDataset[Sample]):
             turned = [box_through(np.linalg.inv(piece), part) for part in np.delete(every, number, axis=0)]
             missed = np.linalg.inv(piece)[:2, :2] @ missed
             known = self._known(truth, np.array(turned).reshape(-1, 4), missed, gsd, rng)
+            if rng.random() < self.config.untold:
+                known = UNTOLD
             around = _raster(shown, step, turn + off, scale)
             samples.append(_sample(frame.around(around), tile.around(piece), [known, truth], gsd, rng, False))
         return samples
@@ -193,13 +203,14 @@ class CloseViews(IterableDataset[Sample]):
         c = self.config
         middle, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
         if rng.random() < c.mistaken:
-            if len(others) and rng.random() < 0.5:
+            if size.max() * gsd > 20 and rng.random() < 0.7:  # a car on a car park, a house of a block
+                size = np.exp(rng.uniform(np.log(4), np.log(20)) + rng.normal(0, 0.2, 2)) / gsd
+            elif len(others):
                 away = np.linalg.norm((others[:, :2] + others[:, 2:]) / 2 - middle, axis=1)
                 other = others[np.argmin(away)]
-                if rng.random() < 0.3:  # both as one
+                if rng.random() < 0.5:
                     other = np.r_[np.minimum(box[:2], other[:2]), np.maximum(box[2:], other[2:])]
-                return other
-            size = np.exp(rng.uniform(np.log(4), np.log(80)) + rng.normal(0, 0.2, 2)) / gsd
+                middle, size = (other[:2] + other[2:]) / 2, other[2:] - other[:2]
         shares = np.cumsum([share for share, _, _ in c.rough])
         _, extent, centre = c.rough[int(np.searchsorted(shares, rng.uniform(0, shares[-1])))]
         size = size * np.exp(rng.normal(0, extent, 2))
@@ -287,7 +298,7 @@ class CloseObjective(nn.Module):
 
 def with_close_look(model: CrossViewLocator) -> CrossViewLocator:
     """The same network with a close look; a fresh one where it had none."""
-    if model.close is not None:
+    if model.close_look is not None:
         return model
     larger = CrossViewLocator(replace(model.config, close_look=True))
     larger.load_state_dict(model.state_dict(), strict=False)
@@ -317,7 +328,7 @@ def train_close(
 app = typer.Typer(add_completion=False)
 
 
-@app.command(epilog="Example: python -m cvgeo_ros.learn.closing --rendered worlds --minutes 60 --out out/close")
+@app.command(epilog="Example: python -m cvgeo_ros.learn.close_look --rendered worlds --minutes 60 --out out/close")
 def main(
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights.")],
     model: Annotated[str, typer.Option(help="Shipped model or .safetensors file that is given a close look.")] = "nano",
@@ -342,10 +353,10 @@ def main(
     console.print(f"{len(photographs)} photographs, {len(worlds)} rendered worlds")
     path = find_weights(model)
     network = with_close_look(load_weights(path))
-    assert network.close is not None
+    assert network.close_look is not None
     views = CloseViews(photographs, worlds, share, CloseConfig(), seed)
     try:
-        train_close(network.close, views, Stage(steps, rate, minutes, warmup=200), batch, out, console)
+        train_close(network.close_look, views, Stage(steps, rate, minutes, warmup=200), batch, out, console)
     except Stopped as stop:
         console.print(f"stopped by {stop.signal.name}; the same command goes on from there")
         raise typer.Exit(128 + stop.signal) from stop

@@ -1,19 +1,21 @@
 """From the places that the heat maps show to boxes read off pixels: views of frame and tile for the close look."""
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..net import STRIDE
-from ..net.close import SIDE, ZOOMS, CloseLook
+from ..net.close_look import SIDE, ZOOMS, CloseLook
 from ..net.head import Boxes
 from .pixels import TilePixels
 from .placement import Placement
 from .views import Views
 
-REACH = round(SIDE / 2 * max(ZOOMS) * 1.5)
-"""Raster pixels around a place that its views may touch, turned or not."""
+REACH = math.ceil(SIDE / 2 * max(ZOOMS)) + 2
+"""Raster pixels around a place of the tile that its views touch, those that are interpolated between included."""
 
 
 def look_closely(

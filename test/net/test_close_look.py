@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cvgeo_ros.net.close import SIDE, ZOOMS, CloseLook
+from cvgeo_ros.net.close_look import SIDE, ZOOMS, CloseLook
 
 GSD = torch.tensor([0.3, 0.3])
 

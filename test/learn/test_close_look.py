@@ -1,0 +1,161 @@
+"""The close look taught alone: what it is shown, and that it learns to mend boxes."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from typer.testing import CliRunner
+
+from cvgeo_ros.errors import DatasetError
+from cvgeo_ros.learn import close_look
+from cvgeo_ros.learn.close_look import CloseConfig, CloseObjective, CloseViews, Sample, train_close, with_close_look
+from cvgeo_ros.learn.loop import Stage
+from cvgeo_ros.learn.scenes.dataset import Options, write_world
+from cvgeo_ros.learn.sources import Source, real_sources, rendered_sources
+from cvgeo_ros.net import CrossViewLocator, NetConfig
+from cvgeo_ros.net.close_look import SIDE, ZOOMS, CloseLook
+from cvgeo_ros.net.weights import load_weights, save_weights
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Two photographs of bright yards on dark ground, with their outlines."""
+    folder = tmp_path / "real" / "tartu" / "train"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for number in range(2):
+        image = cv2.GaussianBlur(rng.integers(20, 70, (900, 900, 3), np.uint8), (0, 0), 3)
+        mask = np.zeros((900, 900), np.uint8)
+        for row in range(3):
+            for column in range(3):
+                side = int(rng.integers(60, 130))
+                u, v = 80 + 270 * column, 80 + 270 * row
+                cv2.rectangle(image, (u, v), (u + side, v + side), (230, 220, 210), -1)
+                cv2.rectangle(mask, (u, v), (u + side, v + side), 255, -1)
+        cv2.imwrite(str(folder / f"{number}.jpg"), image)
+        cv2.imwrite(str(folder / f"{number}_mask.png"), mask)
+    return tmp_path / "real"
+
+
+@pytest.fixture
+def sources(photographs: Path) -> list[Source]:
+    return real_sources(photographs)
+
+
+def overlap(sample: Sample, zoom: int) -> float:
+    """IoU of what is bright in a view of the tile, around the middle of its box, with the box."""
+    view = sample["tile"][zoom].float().mean(0).numpy()
+    bright = (view > (view.max() + view.min()) / 2).astype(np.uint8)
+    box = sample["box"].numpy() / ZOOMS[zoom] + SIDE / 2
+    middle = np.clip((box[:2] + box[2:]) / 2, 0, SIDE - 1).astype(int)
+    _, labels = cv2.connectedComponents(bright)
+    v, u = np.nonzero(labels == labels[middle[1], middle[0]])
+    box = np.clip(box, 0, SIDE)
+    low, high = np.maximum(box[:2], [u.min(), v.min()]), np.minimum(box[2:], [u.max() + 1, v.max() + 1])
+    both = np.prod(np.clip(high - low, 0, None))
+    return float(both / (np.prod(box[2:] - box[:2]) + (u.max() + 1 - u.min()) * (v.max() + 1 - v.min()) - both))
+
+
+def test_boxes_lie_on_what_the_views_of_the_tile_show(sources: list[Source]) -> None:
+    """Whatever turn, mirror, scale and misplacement was drawn."""
+    views = CloseViews(sources, [], 0.0, CloseConfig(), 0)
+    rng = np.random.default_rng(1)
+    samples = [sample for _ in range(8) for sample in views.visit(rng)]
+    assert len(samples) > 30
+    assert np.median([overlap(sample, 1) for sample in samples]) > 0.7
+    assert (
+        max(abs(float(sample["box"][:2].sum() + sample["box"][2:].sum())) for sample in samples) > 10
+    )  # off the middle
+
+
+def test_the_click_is_in_the_middle_of_the_frames_views(sources: list[Source]) -> None:
+    views = CloseViews(sources, [], 0.0, CloseConfig(misplaced=((1.0, 5.0),)), 0)
+    rng = np.random.default_rng(2)
+    bright = []
+    for sample in [sample for _ in range(8) for sample in views.visit(rng)]:
+        view = sample["frame"][0].float().mean(0)
+        bright.append(float(view[28:36, 28:36].mean() > (view.max() + view.min()) / 2))
+    assert np.mean(bright) > 0.85
+
+
+def test_views_of_rendered_worlds_show_the_object(tmp_path: Path) -> None:
+    """With true headings and places, frame and tile look alike around the middle."""
+    write_world(tmp_path, 7, Options(views=3, extent=330.0, resolution=0.3))
+    exact = CloseConfig(misplaced=((1.0, 0.0),), clicked=0.0, turned=0.0, scaled=0.0, unaligned=0.0, gsd=(0.4, 0.4))
+    views = CloseViews([], rendered_sources(tmp_path), 1.0, exact, 0)
+    rng = np.random.default_rng(0)
+    samples = [sample for _ in range(6) for sample in views.visit(rng)]
+    assert samples
+
+    def likeness(a: Sample, b: Sample) -> float:
+        parts = [sample[:, :, 16:48, 16:48][1].float().mean(0).flatten() for sample in (a["frame"], b["tile"])]
+        return float(np.corrcoef(*(part.numpy() for part in parts))[0, 1])
+
+    own = np.median([likeness(sample, sample) for sample in samples])
+    others = np.median([likeness(a, b) for a, b in zip(samples, [*samples[5:], *samples[:5]], strict=True)])
+    assert own > others + 0.15
+    for sample in samples:
+        assert np.abs(((sample["box"][:2] + sample["box"][2:]) / 2).numpy()).max() < 1e-3
+
+
+def test_known_boxes_are_mostly_near_and_sometimes_wrong(sources: list[Source]) -> None:
+    views = CloseViews(sources, [], 0.0, CloseConfig(), 0)
+    rng = np.random.default_rng(3)
+    truth, other = np.array([100.0, 100.0, 140.0, 130.0]), np.array([[150.0, 100.0, 300.0, 260.0]])
+    known = [views._known(truth, other, np.zeros(2), 0.3, rng) for _ in range(600)]
+    sizes = np.array([np.prod(box[2:] - box[:2]) for box in known]) / 1200
+    assert 0.6 < np.mean((sizes > 0.5) & (sizes < 2)) < 0.95
+    assert 0.02 < np.mean([np.array_equal(box, other[0]) for box in known]) < 0.2
+
+
+def test_it_learns_to_mend_boxes(sources: list[Source], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    look = CloseLook()
+    views = CloseViews(sources, [], 0.0, CloseConfig(), 0)
+    rng = np.random.default_rng(9)
+    held = torch.utils.data.default_collate([sample for _ in range(12) for sample in views.visit(rng)])
+
+    def iou() -> float:
+        with torch.inference_mode():
+            return float(CloseObjective(look)(held)["iou"])
+
+    before = iou()
+    train_close(look, views, Stage(60, 2e-3, warmup=10), 16, tmp_path, Console(quiet=True), workers=0)
+    assert iou() > before + 0.08
+
+
+def test_a_run_that_goes_on_sees_other_views(sources: list[Source], tmp_path: Path) -> None:
+    views = CloseViews(sources, [], 0.0, CloseConfig(), 0)
+    look = CloseLook()
+    train_close(look, views, Stage(2, 1e-3), 4, tmp_path, Console(quiet=True), workers=0)
+    assert views.first == 0
+    train_close(look, views, Stage(4, 1e-3), 4, tmp_path, Console(quiet=True), workers=0)
+    assert views.first == 2
+
+
+def test_the_rest_of_the_network_stays_as_it_is(small: CrossViewLocator) -> None:
+    larger = with_close_look(small)
+    assert larger.close_look is not None and small.close_look is None
+    for name, value in small.state_dict().items():
+        assert torch.equal(value, larger.state_dict()[name])
+    assert with_close_look(larger) is larger
+
+
+def test_command(photographs: Path, small_config: NetConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = tmp_path / "small.safetensors"
+    save_weights(CrossViewLocator(small_config), weights)
+
+    def run(*arguments: object) -> str:
+        result = CliRunner().invoke(close_look.app, [str(argument) for argument in arguments], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    told = run("--model", weights, "--real", photographs, "--steps", 2, "--batch", 4, "--out", tmp_path / "run")
+    assert f"weights  {tmp_path / 'run' / 'small.safetensors'}" in told
+    taught = load_weights(tmp_path / "run" / "small.safetensors")
+    assert taught.close_look is not None and taught.config.close_look
+    with pytest.raises(DatasetError, match="nothing to learn from"):
+        run("--model", weights, "--out", tmp_path / "none")
