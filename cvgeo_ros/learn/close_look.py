@@ -37,11 +37,7 @@ from .warping import Homography, box_through
 
 Points = NDArray[np.float64]
 Sample = dict[str, torch.Tensor]
-"""``frame`` and ``tile`` (Z, 3, 64, 64) uint8, ``gsd``, ``rough`` and ``box`` (4,) raster px from the place found."""
-
-
-UNTOLD = np.array([-20.0, -20.0, 20.0, 20.0])
-"""In place of a box that is not known: the size of a house, where the object may be."""
+"""``frame`` and ``tile`` (Z, 3, 48, 48) uint8, ``gsd``, ``box`` (4,) raster px from the place found."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +50,6 @@ class CloseConfig:
         clicked: of the click from the object's middle, share of its size.
         turned, scaled: of the frame against the tile, degrees and log, where an alignment was found.
         unaligned: share of frames without, whose errors are four times as large.
-        rough: (share, log of size, share of size) errors of extent and centre of the boxes known so far.
-        mistaken: share of them that are of something else: a neighbour, both as one, or a part of a large object.
-        untold: share of objects that no box is known of: told of one at all times, it would hardly learn to look.
         few: objects of one frame that are shown, at most.
     """
 
@@ -66,9 +59,6 @@ class CloseConfig:
     turned: float = 1.5
     scaled: float = 0.025
     unaligned: float = 0.15
-    rough: tuple[tuple[float, float, float], ...] = ((0.75, 0.17, 0.1), (0.25, 0.35, 0.25))
-    mistaken: float = 0.08
-    untold: float = 0.5
     few: int = 8
 
 
@@ -123,15 +113,10 @@ class CloseViews(IterableDataset[Sample]):
             around: Homography = to_frame @ _raster(ground, step, *self._error(rng))
             if _meets_horizon(around):
                 continue
-            missed = self._missed(rng) / source.gsd
-            piece = _raster((box[:2] + box[2:]) / 2 + aside + missed, step)
-            others = np.delete(source.boxes, number, axis=0)
-            known = self._known(box, others, missed, source.gsd, rng)
-            boxes = [box_through(np.linalg.inv(piece), part) for part in (known, box)]
-            if rng.random() < self.config.untold:
-                boxes[0] = UNTOLD
+            piece = _raster((box[:2] + box[2:]) / 2 + aside + self._missed(rng) / source.gsd, step)
+            truth = box_through(np.linalg.inv(piece), box)
             plain = rng.random() < 0.4  # rendered views differ in light and sensor already
-            samples.append(_sample(frame.around(around), tile.around(piece), boxes, gsd, rng, plain))
+            samples.append(_sample(frame.around(around), tile.around(piece), truth, gsd, rng, plain))
         return samples
 
     def _real(self, source: Source, rng: np.random.Generator) -> list[Sample]:
@@ -149,7 +134,6 @@ class CloseViews(IterableDataset[Sample]):
             moved = u + relief[..., 0], v + relief[..., 1]
             now = np.asarray(cv2.remap(now, *moved, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
         frame, tile = Views(now), Views(then)
-        every = np.array([np.r_[contour.min(0), contour.max(0)] for contour, _ in outlines]).reshape(-1, 4)
         samples = []
         for number in rng.permutation(len(outlines))[: self.config.few]:
             contour, inner = outlines[number]
@@ -162,18 +146,11 @@ class CloseViews(IterableDataset[Sample]):
             # What lies at p + relief(p) is shown at p.
             shown = clicked if relief is None else clicked - relief[int(clicked[1]), int(clicked[0])]
             off, scale = self._error(rng)
-            missed = self._missed(rng) / source.gsd
-            piece = _raster(clicked + missed, step, turn)
+            piece = _raster(clicked + self._missed(rng) / source.gsd, step, turn)
             corners = project(np.linalg.inv(piece), contour)
             truth = np.r_[corners.min(0), corners.max(0)]
-            # Known boxes lie along the tile's axes, which the photograph's own are turned from.
-            turned = [box_through(np.linalg.inv(piece), part) for part in np.delete(every, number, axis=0)]
-            missed = np.linalg.inv(piece)[:2, :2] @ missed
-            known = self._known(truth, np.array(turned).reshape(-1, 4), missed, gsd, rng)
-            if rng.random() < self.config.untold:
-                known = UNTOLD
             around = _raster(shown, step, turn + off, scale)
-            samples.append(_sample(frame.around(around), tile.around(piece), [known, truth], gsd, rng, False))
+            samples.append(_sample(frame.around(around), tile.around(piece), truth, gsd, rng, False))
         return samples
 
     @staticmethod
@@ -197,28 +174,6 @@ class CloseViews(IterableDataset[Sample]):
         shares = np.cumsum([share for share, _ in self.config.misplaced])
         _, size = self.config.misplaced[int(np.searchsorted(shares, rng.uniform(0, shares[-1])))]
         return rng.normal(0, size, 2)
-
-    def _known(self, box: Points, others: Points, missed: Points, gsd: float, rng: np.random.Generator) -> Points:
-        """The box that the feature maps might have given instead of the true one."""
-        c = self.config
-        middle, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
-        if rng.random() < c.mistaken:
-            if size.max() * gsd > 20 and rng.random() < 0.7:  # a car on a car park, a house of a block
-                size = np.exp(rng.uniform(np.log(4), np.log(20)) + rng.normal(0, 0.2, 2)) / gsd
-            elif len(others):
-                away = np.linalg.norm((others[:, :2] + others[:, 2:]) / 2 - middle, axis=1)
-                other = others[np.argmin(away)]
-                if rng.random() < 0.5:
-                    other = np.r_[np.minimum(box[:2], other[:2]), np.maximum(box[2:], other[2:])]
-                middle, size = (other[:2] + other[2:]) / 2, other[2:] - other[:2]
-        shares = np.cumsum([share for share, _, _ in c.rough])
-        _, extent, centre = c.rough[int(np.searchsorted(shares, rng.uniform(0, shares[-1])))]
-        size = size * np.exp(rng.normal(0, extent, 2))
-        middle = middle + rng.normal(0, centre, 2) * size
-        # An object far off is taken for what lies there.
-        if np.linalg.norm(missed) * gsd > 2.5 and rng.random() < 0.7:
-            middle = middle + missed
-        return np.r_[middle - size / 2, middle + size / 2]
 
 
 def _kinds(source: Source) -> NDArray[np.int64]:
@@ -244,7 +199,7 @@ def _meets_horizon(to_frame: Homography) -> bool:
 def _sample(
     frame: NDArray[np.uint8],
     tile: NDArray[np.uint8],
-    boxes: list[Points],
+    box: Points,
     gsd: float,
     rng: np.random.Generator,
     plain: bool,
@@ -260,7 +215,7 @@ def _sample(
         if mirrored:
             parts = parts[:, :, ::-1]
         shown.append(torch.from_numpy(np.ascontiguousarray(parts)).permute(0, 3, 1, 2))
-    corners = np.stack(boxes).reshape(2, 2, 2)
+    corners = box.reshape(2, 2)
     for _ in range(turns):  # rot90 turns u towards v's opposite: (u, v) -> (v, -u)
         corners = np.stack([corners[..., 1], -corners[..., 0]], -1)
     if mirrored:
@@ -269,10 +224,7 @@ def _sample(
         "frame": shown[0],
         "tile": shown[1],
         "gsd": torch.tensor(gsd, dtype=torch.float32),
-        **{
-            name: torch.from_numpy(np.r_[box.min(0), box.max(0)]).float()
-            for name, box in zip(("rough", "box"), corners, strict=True)
-        },
+        "box": torch.from_numpy(np.r_[corners.min(0), corners.max(0)]).float(),
     }
 
 
@@ -286,7 +238,7 @@ class CloseObjective(nn.Module):
     def forward(self, batch: Sample) -> Watch:
         """Loss and figures of a batch of M samples."""
         with torch.autocast(batch["gsd"].device.type, torch.bfloat16):
-            boxes = self.look(batch["frame"].float() / 255, batch["tile"].float() / 255, batch["gsd"], batch["rough"])
+            boxes = self.look(batch["frame"].float() / 255, batch["tile"].float() / 255, batch["gsd"])
         extent, iou = extent_loss(boxes, batch["box"], torch.ones_like(batch["gsd"], dtype=torch.bool))
         quality = F.binary_cross_entropy_with_logits(boxes.quality, iou.detach())
         metres = (batch["box"][:, 2:] - batch["box"][:, :2]).amax(1) * batch["gsd"]

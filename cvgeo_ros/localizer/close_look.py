@@ -24,7 +24,6 @@ def look_closely(
     placement: Placement,
     cells: NDArray[np.float64],
     places: Tensor,
-    rough: Boxes,
 ) -> Boxes:
     """Boxes of N objects in cells of the window, (N, 2), (N, 2) and (N,) on the look's device.
 
@@ -34,7 +33,6 @@ def look_closely(
         placement: of the frame.
         cells: (N, 2) clicks, frame cells.
         places: (N, 2) where they were found, window cells.
-        rough: boxes as they are known so far, window cells.
     """
     frame = Views(placement.rectified.image, placement.rectified.valid)
     shown: list[NDArray[np.uint8]] = []
@@ -46,8 +44,7 @@ def look_closely(
         shown.append(frame.around(_shift(cell * STRIDE) @ _to_frame(placement, cell)))
     device = next(look.parameters()).device
     gsd = torch.full((len(cells),), placement.rectified.gsd, device=device)
-    known = (rough.corners() - places.repeat(1, 2)) * STRIDE
-    boxes = look(_stack(shown, device), _stack(mapped, device), gsd, known)
+    boxes = look(_stack(shown, device), _stack(mapped, device), gsd)
     return Boxes(places + boxes.centre / STRIDE, boxes.size / STRIDE, boxes.quality)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ClickError, ImageError, MapError, WeightsError
 from ..geo import GroundMatches, PinholeCamera, TileStore
 from ..net import STRIDE, CrossViewLocator
+from ..net.close_look import weigh
 from ..net.dispatch import allow_compiling
 from ..net.head import Boxes
 from ..net.model import Answer
@@ -234,7 +235,8 @@ class Localizer:
         boxes = Boxes(*(part[0] for part in answer.boxes))
         if self.model.close_look is None or self._pixels is None:
             return boxes
-        return look_closely(self.model.close_look, self._pixels, placement, cells, answer.peak.place[0], boxes)
+        closer = look_closely(self.model.close_look, self._pixels, placement, cells, answer.peak.place[0])
+        return weigh(boxes, closer)
 
 
 def pick_device(name: str) -> torch.device:

@@ -12,10 +12,14 @@ from torch import Tensor, nn
 
 from .head import Boxes
 
-SIDE = 64
+SIDE = 48
 """Pixels a side of a view."""
-ZOOMS = (1.0, 2.5, 6.0)
-"""Raster pixels a side of a view's pixel, of each view: at 0.3 m a pixel 19, 48 and 115 m across."""
+ZOOMS = (1.0, 2.5, 7.5)
+"""Raster pixels a side of a view's pixel, of each view: at 0.3 m a pixel 14, 36 and 108 m across."""
+
+
+SHARPNESS, FAVOUR = 1.0, 0.0
+"""How `weigh` trusts the close look: by the difference of the logits of IoU, and in itself."""
 
 
 class ResidualBlock(nn.Module):
@@ -32,9 +36,9 @@ class ResidualBlock(nn.Module):
 
 
 class CloseLook(nn.Module):
-    """Corrects boxes by views of frame and tile around a click and the place found for it."""
+    """Boxes from views of frame and tile around a click and the place found for it."""
 
-    dims = (48, 72, 96)
+    dims = (48, 80, 128)
     """Channels of each view at stride 4, and of both together at strides 4 and 8."""
     seen = 24
     """Channels of what the last layers are told of a cell."""
@@ -43,11 +47,10 @@ class CloseLook(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         view, both, coarse = self.dims
-        self.each = nn.Conv2d(3, view, 4, stride=4)
-        self.rough = nn.Conv2d(1, view, 4, stride=4)
+        self.each = nn.Sequential(nn.Conv2d(3, view, 4, stride=4), ResidualBlock(view))
         self.join = nn.Conv2d(2 * view + 1, both, 1)
         self.zoom = nn.Parameter(torch.zeros(len(ZOOMS), both))
-        self.fine = ResidualBlock(both)
+        self.fine = nn.Sequential(ResidualBlock(both), ResidualBlock(both))
         self.coarse = nn.Sequential(
             nn.Conv2d(both, coarse, 2, stride=2),
             ResidualBlock(coarse),
@@ -56,54 +59,50 @@ class CloseLook(nn.Module):
             nn.GroupNorm(1, coarse),
             nn.Conv2d(coarse, self.seen, 1),
         )
-        self.gather = nn.Linear(len(ZOOMS) * self.seen * (SIDE // 8) ** 2 + 5, self.hidden)
+        self.gather = nn.Linear(len(ZOOMS) * self.seen * (SIDE // 8) ** 2 + 1, self.hidden)
         last = nn.Linear(self.hidden, 5)
         self.answer = nn.Sequential(
             nn.LayerNorm(self.hidden), nn.GELU(), nn.Linear(self.hidden, self.hidden), nn.GELU(), last
         )
-        nn.init.trunc_normal_(last.weight, std=0.01)  # boxes start as they came
-        nn.init.zeros_(last.bias)
+        nn.init.trunc_normal_(last.weight, std=0.01)
+        with torch.no_grad():
+            last.bias.copy_(torch.tensor([0.0, 0.0, 3.6, 3.6, 0.0]))  # a box of 37 px, the size of a house
 
-    def forward(self, frame: Tensor, tile: Tensor, gsd: Tensor, rough: Tensor) -> Boxes:
+    def forward(self, frame: Tensor, tile: Tensor, gsd: Tensor) -> Boxes:
         """Boxes of M objects.
 
         Args:
-            frame: (M, Z, 3, 64, 64) RGB in 0..1: views of the frame, laid on the ground in the tile's axes, around the
+            frame: (M, Z, 3, 48, 48) RGB in 0..1: views of the frame, laid on the ground in the tile's axes, around the
                 click; one a zoom.
             tile: the same of the tile, around the place found.
             gsd: (M,) metres per raster pixel.
-            rough: (M, 4) boxes as they are known so far, corner form, raster pixels from the place found.
 
         Returns:
             Boxes in raster pixels, their centres counted from the place found: (M, 2), (M, 2), (M,).
         """
         number = frame.shape[0]
         views = torch.cat([frame, tile]).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        # Light and haze differ between days; each view is read against its own mean and contrast.
-        mean, spread = views.mean((1, 2, 3), keepdim=True), views.std((1, 2, 3), keepdim=True)
-        left, right = self.each((views - mean) / (spread + 0.05)).chunk(2)
-        outlines = draw_boxes(rough).flatten(0, 1)[:, None].contiguous(memory_format=torch.channels_last)
-        x = self.join(torch.cat([left, right + self.rough(outlines), _alike(left, right)], 1))
+        # Light and haze differ between days; each view is read against its own mean.
+        left, right = self.each((views - views.mean((1, 2, 3), keepdim=True)) * 4.0).chunk(2)
+        x = self.join(torch.cat([left, right, _alike(left, right)], 1))
         x = x + self.zoom.repeat(number, 1)[:, :, None, None].to(x.dtype)
         x = self.coarse(self.fine(x)).reshape(number, -1)
-        centre, size = (rough[:, :2] + rough[:, 2:]) / 2, (rough[:, 2:] - rough[:, :2]).clamp(min=1.0)
-        told = torch.cat([(gsd / 0.3).log()[:, None], centre / size, size.log() - 3.6], 1)
-        shift, stretch, quality = (
-            self.answer(self.gather(torch.cat([x, told.to(x.dtype)], 1))).float().split([2, 2, 1], 1)
-        )
-        return Boxes(centre + shift * size, size * stretch.clamp(-4.0, 4.0).exp(), quality.squeeze(-1))
+        x = self.gather(torch.cat([x, (gsd / 0.3).log()[:, None].to(x.dtype)], 1))
+        offset, log_size, quality = self.answer(x).float().split([2, 2, 1], dim=-1)
+        size = log_size.clamp(0.5, 7.0).exp()
+        return Boxes(offset * size, size, quality.squeeze(-1))
 
 
-def draw_boxes(boxes: Tensor) -> Tensor:
-    """(M, 4) boxes, raster pixels from the views' middle -> (M, Z, 64, 64): the share of each pixel that is inside."""
-    zooms = torch.tensor(ZOOMS, device=boxes.device)
-    edges = torch.arange(SIDE, device=boxes.device) - SIDE / 2
-    scaled = boxes[:, None] / zooms[:, None]
-    inside = [
-        (torch.minimum(scaled[..., k + 2, None], edges + 1) - torch.maximum(scaled[..., k, None], edges)).clamp(min=0)
-        for k in (0, 1)
-    ]
-    return inside[1][..., :, None] * inside[0][..., None, :]
+def weigh(first: Boxes, closer: Boxes) -> Boxes:
+    """The boxes read off feature maps and off pixels as one: each side their mean, weighed by how far each is trusted.
+
+    The features see what is too large for the views or looks the same all over; the pixels see what is smaller than two
+    cells. Both of any shape, alike; the trust is the first's, which scores are calibrated with.
+    """
+    share = ((closer.quality - first.quality) * SHARPNESS + FAVOUR).sigmoid()[..., None]
+    corners = torch.lerp(first.corners(), closer.corners(), share)
+    low, high = corners.split(2, -1)
+    return Boxes((low + high) / 2, high - low, first.quality)
 
 
 def _alike(frame: Tensor, tile: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
-"""The close look taught alone: what it is shown, and that it learns to mend boxes."""
+"""The close look taught alone: what it is shown, and that it learns to see boxes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -77,7 +78,7 @@ def test_the_click_is_in_the_middle_of_the_frames_views(sources: list[Source]) -
     bright = []
     for sample in [sample for _ in range(8) for sample in views.visit(rng)]:
         view = sample["frame"][0].float().mean(0)
-        bright.append(float(view[28:36, 28:36].mean() > (view.max() + view.min()) / 2))
+        bright.append(float(view[20:28, 20:28].mean() > (view.max() + view.min()) / 2))
     assert np.mean(bright) > 0.85
 
 
@@ -91,7 +92,7 @@ def test_views_of_rendered_worlds_show_the_object(tmp_path: Path) -> None:
     assert samples
 
     def likeness(a: Sample, b: Sample) -> float:
-        parts = [sample[:, :, 16:48, 16:48][1].float().mean(0).flatten() for sample in (a["frame"], b["tile"])]
+        parts = [sample[:, :, 12:36, 12:36][1].float().mean(0).flatten() for sample in (a["frame"], b["tile"])]
         return float(np.corrcoef(*(part.numpy() for part in parts))[0, 1])
 
     own = np.median([likeness(sample, sample) for sample in samples])
@@ -101,30 +102,29 @@ def test_views_of_rendered_worlds_show_the_object(tmp_path: Path) -> None:
         assert np.abs(((sample["box"][:2] + sample["box"][2:]) / 2).numpy()).max() < 1e-3
 
 
-def test_known_boxes_are_mostly_near_and_sometimes_wrong(sources: list[Source]) -> None:
-    views = CloseViews(sources, [], 0.0, CloseConfig(), 0)
-    rng = np.random.default_rng(3)
-    truth, other = np.array([100.0, 100.0, 140.0, 130.0]), np.array([[150.0, 100.0, 300.0, 260.0]])
-    known = [views._known(truth, other, np.zeros(2), 0.3, rng) for _ in range(600)]
-    sizes = np.array([np.prod(box[2:] - box[:2]) for box in known]) / 1200
-    assert 0.6 < np.mean((sizes > 0.5) & (sizes < 2)) < 0.95
-    assert 0.02 < np.mean([np.array_equal(box, other[0]) for box in known]) < 0.2
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Two threads of a busy machine wait for each other at every small product."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
-def test_it_learns_to_mend_boxes(sources: list[Source], tmp_path: Path) -> None:
+def test_it_learns_to_see_boxes(sources: list[Source], one_thread: None, tmp_path: Path) -> None:
     torch.manual_seed(0)
     look = CloseLook()
     views = CloseViews(sources, [], 0.0, CloseConfig(), 0)
     rng = np.random.default_rng(9)
     held = torch.utils.data.default_collate([sample for _ in range(12) for sample in views.visit(rng)])
 
-    def iou() -> float:
+    def overlapping() -> float:
         with torch.inference_mode():
             return float(CloseObjective(look)(held)["iou"])
 
-    before = iou()
-    train_close(look, views, Stage(60, 2e-3, warmup=10), 16, tmp_path, Console(quiet=True), workers=0)
-    assert iou() > before + 0.08
+    before = overlapping()
+    train_close(look, views, Stage(40, 2e-3, warmup=10), 16, tmp_path, Console(quiet=True), workers=0)
+    assert overlapping() > before + 0.08
 
 
 def test_a_run_that_goes_on_sees_other_views(sources: list[Source], tmp_path: Path) -> None:
@@ -136,7 +136,8 @@ def test_a_run_that_goes_on_sees_other_views(sources: list[Source], tmp_path: Pa
     assert views.first == 2
 
 
-def test_the_rest_of_the_network_stays_as_it_is(small: CrossViewLocator) -> None:
+def test_the_rest_of_the_network_stays_as_it_is(small_config: NetConfig) -> None:
+    small = CrossViewLocator(small_config)
     larger = with_close_look(small)
     assert larger.close_look is not None and small.close_look is None
     for name, value in small.state_dict().items():
@@ -144,7 +145,7 @@ def test_the_rest_of_the_network_stays_as_it_is(small: CrossViewLocator) -> None
     assert with_close_look(larger) is larger
 
 
-def test_command(photographs: Path, small_config: NetConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command(photographs: Path, small_config: NetConfig, tmp_path: Path) -> None:
     weights = tmp_path / "small.safetensors"
     save_weights(CrossViewLocator(small_config), weights)
 

@@ -17,9 +17,9 @@ def at(u: float, v: float, scale: float = 1.0, turn: float = 0.0) -> NDArray[np.
 
 
 def test_the_nearest_view_is_the_image_itself() -> None:
-    image = texture(700, 0)
+    image, half = texture(700, 0), SIDE // 2
     (near, *_) = Views(image).around(at(300, 200))
-    assert np.array_equal(near, image[200 - 32 : 200 + 32, 300 - 32 : 300 + 32])
+    assert np.array_equal(near, image[200 - half : 200 + half, 300 - half : 300 + half])
 
 
 @pytest.mark.parametrize("zoom", range(len(ZOOMS)))
