@@ -17,8 +17,11 @@ def export(
     ] = "onnx",
     model: Model = "nano",
     branch: Annotated[
-        Literal["frame", "tile", "clicks", "all"],
-        typer.Option(help="frame and tile: the encoders of each; clicks: boxes and scores from what these give."),
+        Literal["frame", "tile", "clicks", "close", "all"],
+        typer.Option(
+            help="frame and tile: the encoders of each; clicks: boxes and scores from what these give; close: boxes "
+            "that pixels have had their say in."
+        ),
     ] = "all",
     untrained: Annotated[
         bool,
@@ -32,15 +35,15 @@ def export(
     from rich.console import Console
     from rich.table import Table
 
-    from cvgeo_ros.export.branches import BRANCHES
+    from cvgeo_ros.export.branches import branches_of
     from cvgeo_ros.export.exporting import export as write
     from cvgeo_ros.export.exporting import open_model
     from cvgeo_ros.export.formats import require
 
     require(form)
-    names = list(BRANCHES) if branch == "all" else [branch]
     with Console(stderr=True).status("loading the model") as status:
         network, weights = open_model(model, untrained)
+        names = branches_of(network) if branch == "all" else [branch]
         written = write(network, weights, form, names, out, status.update)
     table = Table(box=None, pad_edge=False)
     table.add_column("file", no_wrap=True)

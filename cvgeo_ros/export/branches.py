@@ -1,4 +1,4 @@
-"""The network cut where the localizer cuts it: what runs once a piece of map, once a frame, and once for its clicks."""
+"""The network cut where the localizer cuts it: what runs once a piece of map, once a frame, twice for its clicks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ from torch.export import Dim
 from torch.fx.experimental import _config as fx_config
 
 from ..net import STRIDE, CrossViewLocator, NetConfig, View
+from ..net.close_look import SIDE, ZOOMS, weigh
 from ..net.consensus import Votes
 from ..net.encoder import Features
 from ..net.fusion import CrossViewFusion
-from ..net.head import Surroundings
+from ..net.head import Boxes, Surroundings
 from ..net.model import TileFeatures
 from .layers import traceable
 
@@ -139,6 +140,7 @@ class ClickBranch(Branch):
         answer = (1, "clicks")
         self.outputs = (
             Port("boxes", (1, "clicks", 4), "x_min, y_min, x_max, y_max, cells of the window"),
+            Port("trust", answer, "logit of the boxes' overlap with the objects, for `close`"),
             Port("score", answer, "probability that the answer is right"),
             Port("place", points, "(x, y) of the clicked point, cells of the window"),
             Port("heat_spread", answer, "1 sigma of the heat within 2 cells of its peak, cells per axis"),
@@ -171,11 +173,48 @@ class ClickBranch(Branch):
             lean,
             Surroundings(around_context, around_shift),  # type: ignore[arg-type]
         )
-        peak = answer.peak
-        return answer.boxes.corners(), answer.score.sigmoid(), peak.place, peak.spread, peak.scatter
+        peak, boxes = answer.peak, answer.boxes
+        return boxes.corners(), boxes.quality, answer.score.sigmoid(), peak.place, peak.spread, peak.scatter
 
 
-BRANCHES: dict[str, type[Branch]] = {branch.name: branch for branch in (FrameBranch, TileBranch, ClickBranch)}
+class CloseBranch(Branch):
+    """From the boxes of `clicks` to those that pixels have had their say in."""
+
+    name = "close"
+    parts = ("close_look",)
+
+    def __init__(self, model: CrossViewLocator) -> None:
+        super().__init__(model)
+        views = (1, "clicks", len(ZOOMS), 3, SIDE, SIDE)
+        boxes = Port("boxes", (1, "clicks", 4), "x_min, y_min, x_max, y_max, cells of the window")
+        self.inputs = (
+            Port("frame_views", views, "of the frame around each click, in the tile's axes: RGB in 0..1"),
+            Port("tile_views", views, "of the tile around each `place`: RGB in 0..1"),
+            Port("gsd", (1, "clicks"), "metres over ground per pixel of the tile's raster"),
+            Port("place", (1, "clicks", 2), "of `clicks`"),
+            Port("rough", boxes.shape, "`boxes` of `clicks`"),
+            Port("trust", (1, "clicks"), "of `clicks`"),
+        )
+        self.outputs = (boxes,)
+
+    def forward(
+        self, frame_views: Tensor, tile_views: Tensor, gsd: Tensor, place: Tensor, rough: Tensor, trust: Tensor
+    ) -> tuple[Tensor, ...]:
+        assert self.model.close_look is not None
+        seen = self.model.close_look(frame_views[0], tile_views[0], gsd[0])
+        closer = Boxes(place[0] + seen.centre / STRIDE, seen.size / STRIDE, seen.quality)
+        low, high = rough[0].split(2, -1)
+        return (weigh(Boxes((low + high) / 2, high - low, trust[0]), closer).corners()[None],)
+
+
+BRANCHES: dict[str, type[Branch]] = {
+    branch.name: branch for branch in (FrameBranch, TileBranch, ClickBranch, CloseBranch)
+}
+
+
+def branches_of(model: CrossViewLocator) -> list[str]:
+    """Names of the branches that a network has: not all have a close look."""
+    return [name for name in BRANCHES if name != CloseBranch.name or model.close_look is not None]
 
 
 def trace(branch: Branch, example: Sequence[Tensor]) -> torch.export.ExportedProgram:

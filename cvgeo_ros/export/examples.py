@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..net import STRIDE, CrossViewLocator
+from ..net.close_look import SIDE, ZOOMS
 from ..net.consensus import correlate
 
 Inputs = tuple[Tensor, ...]
@@ -66,10 +67,31 @@ def _located(model: CrossViewLocator, tile: tuple[int, int], frame: tuple[int, i
     )
 
 
+def _views(model: CrossViewLocator) -> list[Inputs]:
+    return [_seen(model, number, seed) for number, seed in ((5, 6), (2, 7))]
+
+
+def _seen(model: CrossViewLocator, number: int, seed: int) -> Inputs:
+    """Inputs of the close branch for `number` objects."""
+    generator = torch.Generator().manual_seed(seed)
+    views = [pattern(number * len(ZOOMS), SIDE, SIDE, seed + k).unflatten(0, (1, number, -1)) for k in (0, 1)]
+    place = torch.rand(1, number, 2, generator=generator) * 60
+    size = torch.rand(1, number, 2, generator=generator) * 6 + 2
+    boxes = torch.cat([place - size / 2, place + size / 2], -1)
+    return (
+        *views,
+        torch.full((1, number), model.config.gsd),
+        place,
+        boxes,
+        torch.randn(1, number, generator=generator),
+    )
+
+
 _EXAMPLES: dict[str, Callable[[CrossViewLocator], list[Inputs]]] = {
     "frame": _images,
     "tile": _images,
     "clicks": _clicks,
+    "close": _views,
 }
 
 

@@ -13,7 +13,7 @@ import torch
 from ..errors import ExportError, WeightsError
 from ..net import CONFIGS, CrossViewLocator
 from ..net.weights import find_weights, load_weights
-from .branches import BRANCHES, trace
+from .branches import BRANCHES, branches_of, trace
 from .comparison import TOLERANCE, Difference, compare
 from .examples import examples
 from .formats import SUFFIXES, Format, about, load, require, write
@@ -76,6 +76,11 @@ def export(
             network; none is left then.
     """
     require(form)
+    if lacking := [name for name in branches if name not in branches_of(model)]:
+        raise ExportError(
+            f"{model.config.name} has no branch {', '.join(lacking)}; it has {', '.join(branches_of(model))}. "
+            "Another model, or the training of a close look (docs/training.md), gives it"
+        )
     model = model.eval()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:

@@ -20,9 +20,9 @@ def traceable(model: CrossViewLocator, parts: Sequence[str]) -> CrossViewLocator
         for stage in part.encoder.trunk.layers:
             for block in stage.blocks:
                 block._attn = MethodType(_attend, block)
-        for norm in part.encoder.modules():
-            if isinstance(norm, nn.GroupNorm):
-                norm.forward = MethodType(_normalise, norm)  # type: ignore[method-assign]
+    for norm in part.modules():
+        if isinstance(norm, nn.GroupNorm):
+            norm.forward = MethodType(_normalise, norm)  # type: ignore[method-assign]
     return part.eval()
 
 

@@ -80,17 +80,21 @@ class CloseLook(nn.Module):
         Returns:
             Boxes in raster pixels, their centres counted from the place found: (M, 2), (M, 2), (M,).
         """
-        number = frame.shape[0]
-        views = torch.cat([frame, tile]).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        # Light and haze differ between days; each view is read against its own mean.
-        left, right = self.each((views - views.mean((1, 2, 3), keepdim=True)) * 4.0).chunk(2)
-        x = self.join(torch.cat([left, right, _alike(left, right)], 1))
-        x = x + self.zoom.repeat(number, 1)[:, :, None, None].to(x.dtype)
-        x = self.coarse(self.fine(x)).reshape(number, -1)
+        clicked, found = self._describe(frame), self._describe(tile)
+        x = self.join(torch.cat([clicked, found, _alike(clicked, found)], 1))
+        x = x.unflatten(0, (frame.shape[0], len(ZOOMS))) + self.zoom[:, :, None, None].to(x.dtype)
+        x = self.coarse(self.fine(x.flatten(0, 1))).unflatten(0, (frame.shape[0], len(ZOOMS))).flatten(1)
         x = self.gather(torch.cat([x, (gsd / 0.3).log()[:, None].to(x.dtype)], 1))
         offset, log_size, quality = self.answer(x).float().split([2, 2, 1], dim=-1)
         size = log_size.clamp(0.5, 7.0).exp()
         return Boxes(offset * size, size, quality.squeeze(-1))
+
+    def _describe(self, views: Tensor) -> Tensor:
+        """(M, Z, 3, 48, 48) -> (M Z, C, 12, 12)."""
+        views = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        # Light and haze differ between days; each view is read against its own mean.
+        features: Tensor = self.each((views - views.mean((1, 2, 3), keepdim=True)) * 4.0)
+        return features
 
 
 def weigh(first: Boxes, closer: Boxes) -> Boxes:

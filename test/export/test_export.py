@@ -4,6 +4,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def model() -> CrossViewLocator:
         match_dim=16,
         context_dim=16,
         query_size=64,
+        close_look=True,
     )
     torch.manual_seed(0)
     return CrossViewLocator(config).eval()
@@ -50,7 +52,7 @@ def model() -> CrossViewLocator:
 
 @pytest.fixture(scope="session")
 def programs(model: CrossViewLocator) -> dict[str, ExportedProgram]:
-    return {name: trace(BRANCHES[name](model), examples(model, name)[0]) for name in ("tile", "clicks")}
+    return {name: trace(BRANCHES[name](model), examples(model, name)[0]) for name in ("tile", "clicks", "close")}
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +73,7 @@ def written(
     return give
 
 
-@pytest.mark.parametrize("name", ["tile", "clicks"])
+@pytest.mark.parametrize("name", ["tile", "clicks", "close"])
 def test_a_file_computes_what_the_network_does(
     model: CrossViewLocator, written: Callable[[str], Written], name: str
 ) -> None:
@@ -160,6 +162,11 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert "needs onnx_of_no_such_name: pip install -r requirements/export.txt" in result.stderr
 
 
+def test_a_branch_that_a_model_lacks_is_told_of(small_config: NetConfig, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"no branch close; it has frame, tile, clicks\. .*close look"):
+        exporting.export(CrossViewLocator(small_config).eval(), "", "onnx", ["close"], tmp_path)
+
+
 def test_random_weights_are_those_of_a_known_size() -> None:
     with pytest.raises(WeightsError, match="known: nano, tiny"):
         exporting.open_model("huge", untrained=True)
@@ -169,7 +176,7 @@ def test_every_port_is_in_the_document() -> None:
     told = re.findall(
         r"^\| (\w+) \| (in|out) `(\w+)` \| (.*?) \| (\w+) \| (.*?) \|$", DOCUMENT.read_text(), re.MULTILINE
     )
-    model = CrossViewLocator(NANO)
+    model = CrossViewLocator(replace(NANO, close_look=True))
     wanted = []
     for name, kind in BRANCHES.items():
         branch = kind(model)
