@@ -54,7 +54,7 @@ class CloseConfig:
     """
 
     gsd: tuple[float, float] = (0.3, 0.55)
-    misplaced: tuple[tuple[float, float], ...] = ((0.74, 0.8), (0.18, 2.5), (0.08, 6.0))
+    misplaced: tuple[tuple[float, float], ...] = ((0.7, 0.8), (0.18, 2.5), (0.12, 6.0))
     clicked: float = 0.12
     turned: float = 1.5
     scaled: float = 0.025

@@ -14,7 +14,6 @@ from ..net import STRIDE, CrossViewLocator
 from ..net.close_look import weigh
 from ..net.dispatch import allow_compiling
 from ..net.head import Boxes
-from ..net.model import Answer
 from ..net.weights import find_weights, load_weights
 from .close_look import look_closely
 from .features import FeatureCache
@@ -90,11 +89,11 @@ class Localizer:
         if self._placer is not None:
             self._placer.cache.close()
         self._placer, self.notice = None, ""
+        self._pixels = None if tile is None else TilePixels(tile)
         if tile is not None:
             prepared, self.notice = find_features(self.model, tile)
             cache = FeatureCache(self.model, tile, self.cache_bytes, prepared)
             self._placer = Placer(self.model, tile, cache)
-            self._pixels = TilePixels(tile)
 
     def prepare(self, progress: Callable[[float], None] | None = None) -> None:
         """Compute the features of the whole tile now; `progress` receives 0..1.
@@ -164,10 +163,13 @@ class Localizer:
     ) -> GroundMatches | None:
         with stage(timings, "ground"):
             prompts = automatic_clicks(placement.rectified, camera.width, camera.height)
-            scores = [target.score for target in self._answer(tile, placement, prompts)]
+            scores = [target.score for target in self._answer(tile, placement, prompts, closely=False)]
             return ground_matches(tile, placement, float(np.median(scores)) if scores else 0.0)
 
-    def _answer(self, tile: TileStore, placement: Placement, clicks: NDArray[np.float64]) -> tuple[Target, ...]:
+    def _answer(
+        self, tile: TileStore, placement: Placement, clicks: NDArray[np.float64], closely: bool = True
+    ) -> tuple[Target, ...]:
+        """Answers to clicks; without a close look their boxes are rough and their scores the same."""
         if not len(clicks):
             return ()
         cells = placement.rectified.cells(clicks)
@@ -180,7 +182,7 @@ class Localizer:
         targets: list[Target] = []
         for i in range(0, len(clicks), step):
             part = slice(i, i + step)
-            targets += self._targets(tile, placement, clicks[part], cells[part], moved[part], beyond[part])
+            targets += self._targets(tile, placement, clicks[part], cells[part], moved[part], beyond[part], closely)
         return tuple(targets)
 
     def _targets(
@@ -191,6 +193,7 @@ class Localizer:
         cells: NDArray[np.float64],
         moved: NDArray[np.float64],
         beyond: NDArray[np.float64],
+        closely: bool,
     ) -> list[Target]:
         """Answers to some clicks: their cells, these after the fit, and how far the fit puts them beyond the window."""
         to_tensor = lambda a: torch.from_numpy(np.asarray(a, np.float32)).to(self.device)[None]  # noqa: E731
@@ -205,7 +208,11 @@ class Localizer:
             placement.surroundings,
         )
         origin = np.tile(np.asarray(placement.window.origin, np.float64), 2)
-        corners = self._boxes(placement, answer, cells).corners().double().cpu().numpy() + origin
+        found = Boxes(*(part[0] for part in answer.boxes))
+        if closely and self.model.close_look is not None and self._pixels is not None:
+            look, places = self.model.close_look, answer.peak.place[0]
+            found = weigh(found, look_closely(look, self._pixels, placement, cells, places))
+        corners = found.corners().double().cpu().numpy() + origin
         boxes = placement.grid.to_tile(corners.reshape(-1, 2, 2)).reshape(-1, 4)
         boxes = np.clip(boxes, 0, [tile.width, tile.height] * 2)
         metres = placement.rectified.gsd * STRIDE
@@ -229,14 +236,6 @@ class Localizer:
                 )
             )
         return targets
-
-    def _boxes(self, placement: Placement, answer: Answer, cells: NDArray[np.float64]) -> Boxes:
-        """(N, 2) boxes in cells of the window, from pixels where the network can read them."""
-        boxes = Boxes(*(part[0] for part in answer.boxes))
-        if self.model.close_look is None or self._pixels is None:
-            return boxes
-        closer = look_closely(self.model.close_look, self._pixels, placement, cells, answer.peak.place[0])
-        return weigh(boxes, closer)
 
 
 def pick_device(name: str) -> torch.device:

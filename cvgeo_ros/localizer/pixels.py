@@ -18,7 +18,7 @@ class TilePixels:
     block = 512
     """Raster pixels a side."""
 
-    def __init__(self, tile: TileStore, blocks: int = 64) -> None:
+    def __init__(self, tile: TileStore, blocks: int = 32) -> None:
         """`blocks`: kept at most, of 1 MiB each."""
         self.tile, self.limit = tile, blocks
         self._blocks: OrderedDict[tuple[Grid, int, int], Pixels] = OrderedDict()

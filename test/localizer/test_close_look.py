@@ -1,5 +1,6 @@
 """The close look in place: it is shown the right pixels, and its boxes come back where they belong."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -38,7 +39,7 @@ class Witness(nn.Module):
 
 @pytest.fixture
 def watched(flight: Flight, localizer: Localizer) -> tuple[Localizer, Witness]:
-    model = with_close_look(localizer.model)
+    model = copy.deepcopy(with_close_look(localizer.model))  # others use it too
     witness = Witness()
     model.close_look = witness  # type: ignore[assignment]
     watched = Localizer(model)
@@ -63,8 +64,8 @@ def test_frame_and_tile_are_shown_alike(
     assert gsd.tolist() == pytest.approx([GSD] * 3, rel=0.01)
     for number in range(3):
         # Nearest view, whole, and the middle of the second, which the frame's rim does not reach.
-        assert likeness(shown[number, 0], mapped[number, 0]) > 0.7
-        assert likeness(shown[number, 1, :, 12:36, 12:36], mapped[number, 1, :, 12:36, 12:36]) > 0.7
+        assert likeness(shown[number, 0], mapped[number, 0]) > 0.6
+        assert likeness(shown[number, 1, :, 12:36, 12:36], mapped[number, 1, :, 12:36, 12:36]) > 0.6
     assert likeness(shown[0, 0], mapped[1, 0]) < 0.5
 
 
@@ -86,3 +87,14 @@ def test_places_at_the_rim_of_the_map_are_looked_at_too(flight: Flight, watched:
     ((_, mapped, _),) = witness.seen
     assert bool(mapped.isfinite().all())
     assert all(0 <= side <= 1024 for side in target.bbox)
+
+
+def test_only_what_was_clicked_is_looked_at(flight: Flight, watched: tuple[Localizer, Witness]) -> None:
+    """The ground's matches take clicks of their own, of which scores alone are used."""
+    localizer, witness = watched
+    frame, prior, _ = flight.shoot((500, 480))
+    answer = localizer.locate(frame, CLICKS[:1], flight.camera, prior, ground=True)
+    assert answer.ground is not None
+    assert [len(shown) for shown, _, _ in witness.seen] == [1]
+    localizer.locate(frame, [], flight.camera, prior, ground=True)
+    assert len(witness.seen) == 1
