@@ -18,8 +18,8 @@ ZOOMS = (1.0, 2.5, 7.5)
 """Raster pixels a side of a view's pixel, of each view: at 0.3 m a pixel 14, 36 and 108 m across."""
 
 
-SHARPNESS, FAVOUR = 1.0, 0.0
-"""How `weigh` trusts the close look: by the difference of the logits of IoU, and in itself."""
+SHARPNESS = 0.5
+"""How steeply `weigh` trusts one look more than the other, by the difference of their logits of IoU."""
 
 
 class ResidualBlock(nn.Module):
@@ -103,7 +103,7 @@ def weigh(first: Boxes, closer: Boxes) -> Boxes:
     The features see what is too large for the views or looks the same all over; the pixels see what is smaller than two
     cells. Both of any shape, alike; the trust is the first's, which scores are calibrated with.
     """
-    share = ((closer.quality - first.quality) * SHARPNESS + FAVOUR).sigmoid()[..., None]
+    share = ((closer.quality - first.quality) * SHARPNESS).sigmoid()[..., None]
     corners = torch.lerp(first.corners(), closer.corners(), share)
     low, high = corners.split(2, -1)
     return Boxes((low + high) / 2, high - low, first.quality)
