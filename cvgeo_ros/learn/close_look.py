@@ -38,6 +38,8 @@ from .warping import Homography, box_through
 Points = NDArray[np.float64]
 Sample = dict[str, torch.Tensor]
 """``frame`` and ``tile`` (Z, 3, 48, 48) uint8, ``gsd``, ``box`` (4,) raster px from the place found."""
+VAIN = 200
+"""Visits without an object after which there seem to be none."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class CloseViews(IterableDataset[Sample]):
         self, real: list[Source], rendered: list[Source], share: float, config: CloseConfig, seed: int
     ) -> None:
         """`real`: photographs with masks; `share`: of visits to rendered worlds."""
-        self.real, self.rendered, self.share, self.config, self.seed = real, rendered, share, config, seed
+        self.real, self.share, self.config, self.seed = real, share, config, seed
         self.first = 0
         """Number of the first batch: a run that goes on sees other views."""
         self.outlines: dict[Path, list[Outline]] = {}
@@ -85,14 +87,19 @@ class CloseViews(IterableDataset[Sample]):
         rng = np.random.default_rng([self.seed, self.first, worker.id if worker else 0])
         # Objects of one frame come in a row; mixed, a batch shows many worlds.
         waiting: list[Sample] = []
+        vain = 0
         while True:
-            waiting += self.visit(rng)
+            found = self.visit(rng)
+            vain = 0 if found else vain + 1
+            if vain == VAIN:
+                raise DatasetError(f"{VAIN} images in a row show no object; are there outlines in the masks?")
+            waiting += found
             while len(waiting) > 256:
                 yield waiting.pop(int(rng.integers(len(waiting))))
 
     def visit(self, rng: np.random.Generator) -> list[Sample]:
         """Views of some objects of one frame."""
-        if not self.real or (self.rendered and rng.random() < self.share):
+        if not self.real or (self.shots and rng.random() < self.share):
             return self._rendered(*self.shots[int(np.searchsorted(self.often, rng.uniform(0, self.often[-1])))], rng)
         return self._real(self.real[int(rng.integers(len(self.real)))], rng)
 
@@ -217,7 +224,7 @@ def _sample(
         shown.append(torch.from_numpy(np.ascontiguousarray(parts)).permute(0, 3, 1, 2))
     corners = box.reshape(2, 2)
     for _ in range(turns):  # rot90 turns u towards v's opposite: (u, v) -> (v, -u)
-        corners = np.stack([corners[..., 1], -corners[..., 0]], -1)
+        corners = np.stack([corners[:, 1], -corners[:, 0]], -1)
     if mirrored:
         corners = corners * [-1, 1]
     return {
@@ -299,7 +306,9 @@ def main(
     torch.manual_seed(seed)
     console = Console(highlight=False, soft_wrap=True)
     photographs = [source for source in real_sources(real) if source.mask] if real else []
-    worlds = [source for source in rendered_sources(rendered) if source.frames] if rendered else []
+    worlds = (
+        [source for source in rendered_sources(rendered) if any(f.clicks for f in source.frames)] if rendered else []
+    )
     if not photographs and not worlds:
         raise DatasetError("nothing to learn from: give --real, a folder of photographs with outlines, or --rendered")
     console.print(f"{len(photographs)} photographs, {len(worlds)} rendered worlds")

@@ -127,6 +127,14 @@ def test_it_learns_to_see_boxes(sources: list[Source], one_thread: None, tmp_pat
     assert overlapping() > before + 0.08
 
 
+def test_photographs_without_an_outline_are_an_error(photographs: Path) -> None:
+    for path in photographs.glob("tartu/train/*_mask.png"):
+        cv2.imwrite(str(path), np.zeros((900, 900), np.uint8))
+    views = CloseViews(real_sources(photographs), [], 0.0, CloseConfig(), 0)
+    with pytest.raises(DatasetError, match="show no object"):
+        next(iter(views))
+
+
 def test_a_run_that_goes_on_sees_other_views(sources: list[Source], tmp_path: Path) -> None:
     views = CloseViews(sources, [], 0.0, CloseConfig(), 0)
     look = CloseLook()
