@@ -13,7 +13,6 @@ from cvgeo_ros.cli.place_render import render
 from cvgeo_ros.errors import TrainingError
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from cvgeo_ros.learn.place.corpus import Corpus
@@ -59,6 +58,7 @@ def train(
     """Train a place model: image tower, three platform experts in two stages, gate, and all of these together."""
     from rich.console import Console
 
+    from cvgeo_ros.learn.commands import stopping
     from cvgeo_ros.learn.place.training import fresh_model, train_place
     from cvgeo_ros.place.config import PlaceConfig, published
 
@@ -70,7 +70,7 @@ def train(
     size = published(text_folder, image_folder) if text_folder and image_folder else PlaceConfig()
     console = Console(highlight=False, soft_wrap=True)
     model = fresh_model(size, settings.seed, tower or start)
-    with _stopping(console):
+    with stopping(console):
         corpus = _corpus(read_images(data, images), cache, _on_device(model, device, settings), refiner, True)
         weights = train_place(model, corpus, settings, out, console, tower is None)
     console.print(f"weights  {weights}")
@@ -129,6 +129,7 @@ def ablation(
 
     from rich.console import Console
 
+    from cvgeo_ros.learn.commands import stopping
     from cvgeo_ros.learn.place.ablation import ROWS, Sets, run_all
     from cvgeo_ros.learn.place.training import fresh_model
     from cvgeo_ros.place.config import PlaceConfig
@@ -139,7 +140,7 @@ def ablation(
     settings = read_settings(config)
     console = Console(highlight=False, soft_wrap=True)
     model = _on_device(fresh_model(PlaceConfig(), 0, tower), "cpu", settings)
-    with _stopping(console):
+    with stopping(console):
         sets = Sets(
             _corpus(read_images(data, None), cache, model, None, True),
             _corpus(read_images(test, None), cache, model, None, False),
@@ -253,17 +254,6 @@ def _progress() -> "Iterator[Callable[[str, int, int], None]]":
             bars.update(tasks[name], completed=done)
 
         yield report
-
-
-@contextmanager
-def _stopping(console: "Console") -> Iterator[None]:
-    from cvgeo_ros.learn.interrupts import Stopped
-
-    try:
-        yield
-    except Stopped as stop:
-        console.print(f"stopped by {stop.signal.name}; the same command goes on from there")
-        raise typer.Exit(128 + stop.signal) from stop
 
 
 def register(app: typer.Typer) -> None:

@@ -203,8 +203,7 @@ class CloseBranch(Branch):
         assert self.model.close_look is not None
         seen = self.model.close_look(frame_views[0], tile_views[0], gsd[0])
         closer = Boxes(place[0] + seen.centre / STRIDE, seen.size / STRIDE, seen.quality)
-        low, high = rough[0].split(2, -1)
-        return (weigh(Boxes((low + high) / 2, high - low, trust[0]), closer).corners()[None],)
+        return (weigh(Boxes.of(rough[0], trust[0]), closer).corners()[None],)
 
 
 BRANCHES: dict[str, type[Branch]] = {

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from cvgeo_ros.errors import ImageError
 
 MAX_OVERSAMPLE = 4
+TO_CV2 = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
+"""(3, 3) pixels with centres at .5 to cv2's, which has them at integers."""
+FROM_CV2 = np.linalg.inv(TO_CV2)
 
 
 def project(homography: NDArray[np.floating[Any]], points: NDArray[Any]) -> NDArray[np.float64]:
@@ -73,11 +76,10 @@ def warp(
     rgba = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA), dtype=np.uint8)
     if valid is not None:
         rgba[~valid] = 0
-    to_cv2 = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
     from_cv2 = np.array([[1.0 / n_u, 0.0, 0.5 / n_u], [0.0, 1.0 / n_v, 0.5 / n_v], [0.0, 0.0, 1.0]])
     warped = cv2.warpPerspective(
         rgba,
-        to_cv2 @ homography @ from_cv2,
+        TO_CV2 @ homography @ from_cv2,
         (width * n_u, height * n_v),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
     )

@@ -21,15 +21,16 @@ from rich.console import Console
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from ..errors import CvgeoError, DatasetError
+from ..errors import DatasetError
 from ..geo import project
 from ..localizer.views import Views
 from ..net import CrossViewLocator
 from ..net.close_look import SIDE, ZOOMS, CloseLook
 from ..net.weights import find_weights, load_weights, save_weights
 from . import augment
+from .commands import run, stopping
 from .extents import BALANCE, SIZES
-from .interrupts import Stopped, leave_to_parent
+from .interrupts import leave_to_parent
 from .loop import Stage, Watch, run_stage
 from .losses import extent_loss
 from .sources import Outline, Shown, Source, read_outlines, read_rgb, real_sources, rendered_sources
@@ -316,18 +317,12 @@ def main(
     network = with_close_look(load_weights(path))
     assert network.close_look is not None
     views = CloseViews(photographs, worlds, share, CloseConfig(), seed)
-    try:
+    with stopping(console):
         train_close(network.close_look, views, Stage(steps, rate, minutes, warmup=200), batch, out, console)
-    except Stopped as stop:
-        console.print(f"stopped by {stop.signal.name}; the same command goes on from there")
-        raise typer.Exit(128 + stop.signal) from stop
     weights = out / path.name
     save_weights(network, weights, close_seed=str(seed))
     console.print(f"weights  {weights}")
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except CvgeoError as problem:
-        raise SystemExit(f"error: {problem}") from problem
+    run(app)

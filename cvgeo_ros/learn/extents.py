@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor, nn
 
-from ..errors import CvgeoError, DatasetError
+from ..errors import DatasetError
 from ..net import STRIDE, CrossViewLocator
 from ..net.head import Surroundings
 from ..net.prompt import sample
 from ..net.weights import find_weights, load_weights, save_weights
-from .interrupts import Stopped
+from .commands import run, stopping
 from .loop import Stage, Watch, run_stage
 from .losses import box_losses
 from .pairs import PairConfig, Pairs
@@ -231,18 +231,12 @@ def train_command(
     network = load_weights(path)
     network.requires_grad_(False)
     network.box_head.requires_grad_(True)
-    try:
+    with stopping(console):
         train_boxes(network, read_pairs(pairs), Stage(steps, rate), batch, seed, out, console)
-    except Stopped as stop:
-        console.print(f"stopped by {stop.signal.name}; the same command goes on from there")
-        raise typer.Exit(128 + stop.signal) from stop
     weights = out / path.name
     save_weights(network, weights, boxes_steps=str(steps), boxes_seed=str(seed))
     console.print(f"weights  {weights}")
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except CvgeoError as problem:
-        raise SystemExit(f"error: {problem}") from problem
+    run(app)

@@ -11,12 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geo import project
+from ..geo.resample import FROM_CV2, TO_CV2
 
 Homography = NDArray[np.floating[Any]]
-
-
-_TO_CENTRES = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
-_FROM_CENTRES = np.linalg.inv(_TO_CENTRES)
 
 
 def warp(image: NDArray[Any], to_image: Homography, size: int, shift: NDArray[np.float32] | None = None) -> Any:
@@ -29,7 +26,7 @@ def warp(image: NDArray[Any], to_image: Homography, size: int, shift: NDArray[np
         to_image = np.diag([factor, factor, 1.0]) @ to_image
     flags = cv2.INTER_LINEAR if image.ndim == 3 else cv2.INTER_NEAREST
     border = cv2.BORDER_REFLECT_101 if image.ndim == 3 else cv2.BORDER_CONSTANT
-    matrix = _TO_CENTRES @ to_image @ _FROM_CENTRES
+    matrix = TO_CV2 @ to_image @ FROM_CV2
     if shift is None:
         return cv2.warpPerspective(image, matrix, (size, size), flags=flags | cv2.WARP_INVERSE_MAP, borderMode=border)
     v, u = np.mgrid[0:size, 0:size]

@@ -63,5 +63,5 @@ def _shift(place: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _stack(views: list[NDArray[np.uint8]], device: torch.device) -> Tensor:
-    """N times (Z, 64, 64, 3) uint8 -> (N, Z, 3, 64, 64) in 0..1."""
+    """N times (Z, 48, 48, 3) uint8 -> (N, Z, 3, 48, 48) in 0..1."""
     return torch.from_numpy(np.stack(views)).to(device).permute(0, 1, 4, 2, 3).float() / 255

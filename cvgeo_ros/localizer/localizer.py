@@ -18,7 +18,6 @@ from ..net.weights import find_weights, load_weights
 from .close_look import look_closely
 from .features import FeatureCache
 from .ground import automatic_clicks, ground_matches
-from .pixels import TilePixels
 from .placement import Placement, Placer, stage
 from .store import find_features
 from .types import Localization, Prior, Target
@@ -40,7 +39,6 @@ class Localizer:
         self.notice = ""
         """What the user should know about the features of the tile; empty: nothing."""
         self._placer: Placer | None = None
-        self._pixels: TilePixels | None = None
 
     @property
     def tile(self) -> TileStore | None:
@@ -89,7 +87,6 @@ class Localizer:
         if self._placer is not None:
             self._placer.cache.close()
         self._placer, self.notice = None, ""
-        self._pixels = None if tile is None else TilePixels(tile)
         if tile is not None:
             prepared, self.notice = find_features(self.model, tile)
             cache = FeatureCache(self.model, tile, self.cache_bytes, prepared)
@@ -209,9 +206,9 @@ class Localizer:
         )
         origin = np.tile(np.asarray(placement.window.origin, np.float64), 2)
         found = Boxes(*(part[0] for part in answer.boxes))
-        if closely and self.model.close_look is not None and self._pixels is not None:
-            look, places = self.model.close_look, answer.peak.place[0]
-            found = weigh(found, look_closely(look, self._pixels, placement, cells, places))
+        if closely and self.model.close_look is not None:
+            pixels, places = self._require_placer().pixels, answer.peak.place[0]
+            found = weigh(found, look_closely(self.model.close_look, pixels, placement, cells, places))
         corners = found.corners().double().cpu().numpy() + origin
         boxes = placement.grid.to_tile(corners.reshape(-1, 2, 2)).reshape(-1, 4)
         boxes = np.clip(boxes, 0, [tile.width, tile.height] * 2)

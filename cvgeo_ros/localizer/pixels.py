@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geo import TileStore
+from ..net import STRIDE
 from .features import Grid
 
 Pixels = tuple[NDArray[np.uint8], NDArray[np.bool_]]
@@ -49,9 +50,8 @@ class TilePixels:
     def _get(self, grid: Grid, i: int, j: int) -> Pixels:
         key = (grid, i, j)
         if key not in self._blocks:
-            (u0, v0), (u1, v1) = (
-                corner * self.block * np.asarray(grid.scale) for corner in (np.array([i, j]), np.array([i + 1, j + 1]))
-            )
+            cells = np.array([[i, j], [i + 1, j + 1]], np.float64) * (self.block / STRIDE)
+            (u0, v0), (u1, v1) = grid.to_tile(cells)
             shape = (self.block, self.block)
             self._blocks[key] = self.tile.read(float(u0), float(v0), float(u1), float(v1), shape)
             if len(self._blocks) > self.limit:

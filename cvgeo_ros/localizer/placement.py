@@ -19,6 +19,7 @@ from ..net.consensus import Votes
 from ..net.encoder import Features
 from ..net.head import Surroundings
 from .features import FeatureCache, Grid, Window, to_tensor
+from .pixels import TilePixels
 from .rectify import Rectified, lay_down
 from .types import Prior
 
@@ -80,6 +81,7 @@ class Placer:
 
     def __init__(self, model: CrossViewLocator, tile: TileStore, cache: FeatureCache) -> None:
         self.model, self.tile, self.cache = model, tile, cache
+        self.pixels = TilePixels(tile)
         self.device = next(model.parameters()).device
 
     def grid(self, zoom: float = 1.0) -> Grid:

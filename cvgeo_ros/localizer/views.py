@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geo import project
+from ..geo.resample import FROM_CV2, TO_CV2
 from ..net.close_look import SIDE, ZOOMS
-
-_TO_CENTRES = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
-_FROM_CENTRES = np.linalg.inv(_TO_CENTRES)
 
 
 class Views:
@@ -37,7 +35,7 @@ class Views:
         self._halves = [image]
 
     def around(self, to_image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-        """(Z, 64, 64, 3) views of a place.
+        """(Z, 48, 48, 3) views of a place.
 
         Args:
             to_image: (3, 3) raster pixels, the place at (0, 0), to image pixels.
@@ -50,7 +48,7 @@ class Views:
         image, factor = self._shrunk(step)
         half = SIDE / 2 * zoom
         to_raster = np.array([[zoom, 0.0, -half], [0.0, zoom, -half], [0.0, 0.0, 1.0]])
-        matrix = _TO_CENTRES @ np.diag([factor, factor, 1.0]) @ to_image @ to_raster @ _FROM_CENTRES
+        matrix = TO_CV2 @ np.diag([factor, factor, 1.0]) @ to_image @ to_raster @ FROM_CV2
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         view = cv2.warpPerspective(
             image, matrix, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=self.blank

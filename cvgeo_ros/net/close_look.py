@@ -16,8 +16,6 @@ SIDE = 48
 """Pixels a side of a view."""
 ZOOMS = (1.0, 2.5, 7.5)
 """Raster pixels a side of a view's pixel, of each view: at 0.3 m a pixel 14, 36 and 108 m across."""
-
-
 SHARPNESS = 0.5
 """How steeply `weigh` trusts one look more than the other, by the difference of their logits of IoU."""
 
@@ -104,9 +102,7 @@ def weigh(first: Boxes, closer: Boxes) -> Boxes:
     cells. Both of any shape, alike; the trust is the first's, which scores are calibrated with.
     """
     share = ((closer.quality - first.quality) * SHARPNESS).sigmoid()[..., None]
-    corners = torch.lerp(first.corners(), closer.corners(), share)
-    low, high = corners.split(2, -1)
-    return Boxes((low + high) / 2, high - low, first.quality)
+    return Boxes.of(torch.lerp(first.corners(), closer.corners(), share), first.quality)
 
 
 def _alike(frame: Tensor, tile: Tensor) -> Tensor:

@@ -21,6 +21,12 @@ class Boxes(NamedTuple):
     size: Tensor
     quality: Tensor
 
+    @classmethod
+    def of(cls, corners: Tensor, quality: Tensor) -> "Boxes":
+        """The reverse of `corners`: (B, N, 4), and (B, N)."""
+        low, high = corners.split(2, -1)
+        return cls((low + high) / 2, high - low, quality)
+
     def corners(self) -> Tensor:
         """(B, N, 4): x_min, y_min, x_max, y_max."""
         return torch.cat([self.centre - self.size / 2, self.centre + self.size / 2], dim=-1)

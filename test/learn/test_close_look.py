@@ -1,6 +1,6 @@
 """The close look taught alone: what it is shown, and that it learns to see boxes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -22,23 +22,10 @@ from cvgeo_ros.net.weights import load_weights, save_weights
 
 
 @pytest.fixture
-def photographs(tmp_path: Path) -> Path:
+def photographs(write_yards: Callable[..., Path]) -> Path:
     """Two photographs of bright yards on dark ground, with their outlines."""
-    folder = tmp_path / "real" / "tartu" / "train"
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for number in range(2):
-        image = cv2.GaussianBlur(rng.integers(20, 70, (900, 900, 3), np.uint8), (0, 0), 3)
-        mask = np.zeros((900, 900), np.uint8)
-        for row in range(3):
-            for column in range(3):
-                side = int(rng.integers(60, 130))
-                u, v = 80 + 270 * column, 80 + 270 * row
-                cv2.rectangle(image, (u, v), (u + side, v + side), (230, 220, 210), -1)
-                cv2.rectangle(mask, (u, v), (u + side, v + side), 255, -1)
-        cv2.imwrite(str(folder / f"{number}.jpg"), image)
-        cv2.imwrite(str(folder / f"{number}_mask.png"), mask)
-    return tmp_path / "real"
+    sizes = lambda rng, row, column: int(rng.integers(60, 130))  # noqa: E731
+    return write_yards(2, 900, (20, 70), 80, 3, sizes)
 
 
 @pytest.fixture

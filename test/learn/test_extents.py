@@ -1,8 +1,8 @@
 """The box head taught alone: on what the frozen network computed once, by the size of objects."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,23 +20,10 @@ from cvgeo_ros.net.weights import load_weights, save_weights
 
 
 @pytest.fixture
-def photographs(tmp_path: Path) -> Path:
+def photographs(write_yards: Callable[..., Path]) -> Path:
     """Three photographs of bright yards, many small and a few large, with their outlines."""
-    folder = tmp_path / "real" / "tartu" / "train"
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for number in range(3):
-        image = cv2.GaussianBlur(rng.integers(40, 90, (1400, 1400, 3), np.uint8), (0, 0), 3)
-        mask = np.zeros((1400, 1400), np.uint8)
-        for row in range(5):
-            for column in range(5):
-                side = 200 if (row, column) == (2, 2) else int(rng.integers(90, 130))
-                u, v = 60 + 270 * column, 60 + 270 * row
-                cv2.rectangle(image, (u, v), (u + side, v + side), (230, 220, 210), -1)
-                cv2.rectangle(mask, (u, v), (u + side, v + side), 255, -1)
-        cv2.imwrite(str(folder / f"{number}.jpg"), image)
-        cv2.imwrite(str(folder / f"{number}_mask.png"), mask)
-    return tmp_path / "real"
+    sizes = lambda rng, row, column: 200 if (row, column) == (2, 2) else int(rng.integers(90, 130))  # noqa: E731
+    return write_yards(3, 1400, (40, 90), 60, 5, sizes)
 
 
 @pytest.fixture
