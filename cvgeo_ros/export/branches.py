@@ -191,6 +191,7 @@ class CloseBranch(Branch):
             Port("frame_views", views, "of the frame around each click, in the tile's axes: RGB in 0..1"),
             Port("tile_views", views, "of the tile around each `place`: RGB in 0..1"),
             Port("gsd", (1, "clicks"), "metres over ground per pixel of the tile's raster"),
+            Port("lean", (1, "clicks", 2), "of `clicks`, in metres per metre of height, along the tile's u and v"),
             Port("place", (1, "clicks", 2), "of `clicks`"),
             Port("rough", boxes.shape, "`boxes` of `clicks`"),
             Port("trust", (1, "clicks"), "of `clicks`"),
@@ -198,10 +199,17 @@ class CloseBranch(Branch):
         self.outputs = (boxes,)
 
     def forward(
-        self, frame_views: Tensor, tile_views: Tensor, gsd: Tensor, place: Tensor, rough: Tensor, trust: Tensor
+        self,
+        frame_views: Tensor,
+        tile_views: Tensor,
+        gsd: Tensor,
+        lean: Tensor,
+        place: Tensor,
+        rough: Tensor,
+        trust: Tensor,
     ) -> tuple[Tensor, ...]:
         assert self.model.close_look is not None
-        seen = self.model.close_look(frame_views[0], tile_views[0], gsd[0])
+        seen = self.model.close_look(frame_views[0], tile_views[0], gsd[0], lean[0])
         closer = Boxes(place[0] + seen.centre / STRIDE, seen.size / STRIDE, seen.quality)
         return (weigh(Boxes.of(rough[0], trust[0]), closer).corners()[None],)
 

@@ -81,6 +81,7 @@ def _seen(model: CrossViewLocator, number: int, seed: int) -> Inputs:
     return (
         *views,
         torch.full((1, number), model.config.gsd),
+        torch.rand(1, number, 2, generator=generator) - 0.5,
         place,
         boxes,
         torch.randn(1, number, generator=generator),

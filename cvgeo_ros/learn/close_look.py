@@ -38,7 +38,7 @@ from .warping import Homography, box_through
 
 Points = NDArray[np.float64]
 Sample = dict[str, torch.Tensor]
-"""``frame`` and ``tile`` (Z, 3, 48, 48) uint8, ``gsd``, ``box`` (4,) raster px from the place found."""
+"""``frame`` and ``tile`` (Z, 3, 48, 48) uint8, ``gsd``, ``lean`` (2,), ``box`` (4,) raster px from the place found."""
 VAIN = 200
 """Visits without an object after which there seem to be none."""
 
@@ -50,6 +50,8 @@ class CloseConfig:
     Attributes:
         gsd: range of metres per raster pixel; half of the views are at the first.
         misplaced: (share, metres) of the error of the place found, one of them drawn for each object.
+        taken_for_another: (share, metres) of the error of the height that the place found stands for: in oblique frames
+            a roof is taken for another of its row, along the line of heights.
         clicked: of the click from the object's middle, share of its size.
         turned, scaled: of the frame against the tile, degrees and log, where an alignment was found.
         unaligned: share of frames without, whose errors are four times as large.
@@ -58,6 +60,7 @@ class CloseConfig:
 
     gsd: tuple[float, float] = (0.3, 0.55)
     misplaced: tuple[tuple[float, float], ...] = ((0.7, 0.8), (0.18, 2.5), (0.12, 6.0))
+    taken_for_another: tuple[float, float] = (0.3, 6.0)
     clicked: float = 0.12
     turned: float = 1.5
     scaled: float = 0.025
@@ -117,14 +120,15 @@ class CloseViews(IterableDataset[Sample]):
             step = gsd / source.gsd
             box = source.boxes[number]
             aside = rng.normal(0, self.config.clicked, 2) * np.minimum(box[2:] - box[:2], 12.0 / source.gsd)
-            ground = project(shown.to_tile, np.array([shown.clicks[number]]))[0] + aside
-            around: Homography = to_frame @ _raster(ground, step, *self._error(rng))
+            ground = project(shown.to_tile, np.array([shown.clicks[number]]))[0]
+            lean = (shown.nadir - ground) / shown.height * source.gsd
+            around: Homography = to_frame @ _raster(ground + aside, step, *self._error(rng))
             if _meets_horizon(around):
                 continue
-            piece = _raster((box[:2] + box[2:]) / 2 + aside + self._missed(rng) / source.gsd, step)
+            piece = _raster((box[:2] + box[2:]) / 2 + aside + self._missed(rng, lean) / source.gsd, step)
             truth = box_through(np.linalg.inv(piece), box)
             plain = rng.random() < 0.4  # rendered views differ in light and sensor already
-            samples.append(_sample(frame.around(around), tile.around(piece), truth, gsd, rng, plain))
+            samples.append(_sample(frame.around(around), tile.around(piece), truth, gsd, lean, rng, plain))
         return samples
 
     def _real(self, source: Source, rng: np.random.Generator) -> list[Sample]:
@@ -154,11 +158,12 @@ class CloseViews(IterableDataset[Sample]):
             # What lies at p + relief(p) is shown at p.
             shown = clicked if relief is None else clicked - relief[int(clicked[1]), int(clicked[0])]
             off, scale = self._error(rng)
-            piece = _raster(clicked + self._missed(rng) / source.gsd, step, turn)
+            lean = np.zeros(2)  # seen from straight above
+            piece = _raster(clicked + self._missed(rng, lean) / source.gsd, step, turn)
             corners = project(np.linalg.inv(piece), contour)
             truth = np.r_[corners.min(0), corners.max(0)]
             around = _raster(shown, step, turn + off, scale)
-            samples.append(_sample(frame.around(around), tile.around(piece), truth, gsd, rng, False))
+            samples.append(_sample(frame.around(around), tile.around(piece), truth, gsd, lean, rng, False))
         return samples
 
     @staticmethod
@@ -177,11 +182,13 @@ class CloseViews(IterableDataset[Sample]):
         size = 4.0 if rng.random() < c.unaligned else 1.0
         return float(rng.normal(0, c.turned * size)), float(np.exp(rng.normal(0, c.scaled * size)))
 
-    def _missed(self, rng: np.random.Generator) -> Points:
+    def _missed(self, rng: np.random.Generator, lean: Points) -> Points:
         """Metres."""
         shares = np.cumsum([share for share, _ in self.config.misplaced])
         _, size = self.config.misplaced[int(np.searchsorted(shares, rng.uniform(0, shares[-1])))]
-        return rng.normal(0, size, 2)
+        share, storeys = self.config.taken_for_another
+        height = rng.normal(0, storeys) if rng.random() < share else 0.0
+        return rng.normal(0, size, 2) + height * lean
 
 
 def _kinds(source: Source) -> NDArray[np.int64]:
@@ -209,6 +216,7 @@ def _sample(
     tile: NDArray[np.uint8],
     box: Points,
     gsd: float,
+    lean: Points,
     rng: np.random.Generator,
     plain: bool,
 ) -> Sample:
@@ -223,16 +231,18 @@ def _sample(
         if mirrored:
             parts = parts[:, :, ::-1]
         shown.append(torch.from_numpy(np.ascontiguousarray(parts)).permute(0, 3, 1, 2))
-    corners = box.reshape(2, 2)
+    corners = np.stack([box[:2], box[2:], lean])
     for _ in range(turns):  # rot90 turns u towards v's opposite: (u, v) -> (v, -u)
         corners = np.stack([corners[:, 1], -corners[:, 0]], -1)
     if mirrored:
         corners = corners * [-1, 1]
+    *corners, lean = corners
     return {
         "frame": shown[0],
         "tile": shown[1],
         "gsd": torch.tensor(gsd, dtype=torch.float32),
-        "box": torch.from_numpy(np.r_[corners.min(0), corners.max(0)]).float(),
+        "lean": torch.from_numpy(np.array(lean)).float(),
+        "box": torch.from_numpy(np.r_[np.min(corners, 0), np.max(corners, 0)]).float(),
     }
 
 
@@ -246,7 +256,7 @@ class CloseObjective(nn.Module):
     def forward(self, batch: Sample) -> Watch:
         """Loss and figures of a batch of M samples."""
         with torch.autocast(batch["gsd"].device.type, torch.bfloat16):
-            boxes = self.look(batch["frame"].float() / 255, batch["tile"].float() / 255, batch["gsd"])
+            boxes = self.look(batch["frame"].float() / 255, batch["tile"].float() / 255, batch["gsd"], batch["lean"])
         extent, iou = extent_loss(boxes, batch["box"], torch.ones_like(batch["gsd"], dtype=torch.bool))
         quality = F.binary_cross_entropy_with_logits(boxes.quality, iou.detach())
         metres = (batch["box"][:, 2:] - batch["box"][:, :2]).amax(1) * batch["gsd"]

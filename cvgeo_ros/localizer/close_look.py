@@ -37,14 +37,20 @@ def look_closely(
     frame = Views(placement.rectified.image, placement.rectified.valid)
     shown: list[NDArray[np.uint8]] = []
     mapped: list[NDArray[np.uint8]] = []
-    for cell, place in zip(cells, places.double().cpu().numpy(), strict=True):
+    leaning: list[NDArray[np.float64]] = []
+    leans = placement.rectified.lean(cells) * STRIDE * placement.rectified.gsd
+    for cell, place, lean in zip(cells, places.double().cpu().numpy(), leans, strict=True):
         on_raster = (place + placement.window.origin) * STRIDE
         (image, valid), first = pixels.around(placement.grid, (on_raster[0], on_raster[1]), REACH)
         mapped.append(Views(image, valid).around(_shift(on_raster - first)))
-        shown.append(frame.around(_shift(cell * STRIDE) @ _to_frame(placement, cell)))
+        to_frame = _to_frame(placement, cell)
+        shown.append(frame.around(_shift(cell * STRIDE) @ to_frame))
+        leaning.append(np.linalg.solve(to_frame[:2, :2], lean))
     device = next(look.parameters()).device
     gsd = torch.full((len(cells),), placement.rectified.gsd, device=device)
-    boxes = look(_stack(shown, device), _stack(mapped, device), gsd)
+    boxes = look(
+        _stack(shown, device), _stack(mapped, device), gsd, torch.from_numpy(np.stack(leaning)).float().to(device)
+    )
     return Boxes(places + boxes.centre / STRIDE, boxes.size / STRIDE, boxes.quality)
 
 

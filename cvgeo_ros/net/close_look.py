@@ -3,7 +3,8 @@
 The feature maps have cells of 8 pixels, 2.4 m: a shed is two of them, and the wall that parts it from the house beside
 is none. Here the clicked place and the place found are compared at full resolution and at two coarser ones, as trackers
 compare a template with where it is searched for (GOTURN, Held et al. 2016, arXiv 1604.01802), so that extents become
-sharp and a place that is some metres off is put right.
+sharp and a place that is some metres off is put right. Places are off above all along the line on which heights lean in
+an oblique frame, roofs by a storey or three: so that line is shown as well.
 """
 
 import torch
@@ -18,6 +19,10 @@ ZOOMS = (1.0, 2.5, 7.5)
 """Raster pixels a side of a view's pixel, of each view: at 0.3 m a pixel 14, 36 and 108 m across."""
 SHARPNESS = 0.5
 """How steeply `weigh` trusts one look more than the other, by the difference of their logits of IoU."""
+STOREYS = 10.0
+"""Metres of height that count as much."""
+ASIDE = 3.0
+"""Metres off the line of heights that count as far."""
 
 
 class ResidualBlock(nn.Module):
@@ -46,7 +51,7 @@ class CloseLook(nn.Module):
         super().__init__()
         view, both, coarse = self.dims
         self.each = nn.Sequential(nn.Conv2d(3, view, 4, stride=4), ResidualBlock(view))
-        self.join = nn.Conv2d(2 * view + 1, both, 1)
+        self.join = nn.Conv2d(2 * view + 3, both, 1)
         self.zoom = nn.Parameter(torch.zeros(len(ZOOMS), both))
         self.fine = nn.Sequential(ResidualBlock(both), ResidualBlock(both))
         self.coarse = nn.Sequential(
@@ -57,7 +62,7 @@ class CloseLook(nn.Module):
             nn.GroupNorm(1, coarse),
             nn.Conv2d(coarse, self.seen, 1),
         )
-        self.gather = nn.Linear(len(ZOOMS) * self.seen * (SIDE // 8) ** 2 + 1, self.hidden)
+        self.gather = nn.Linear(len(ZOOMS) * self.seen * (SIDE // 8) ** 2 + 3, self.hidden)
         last = nn.Linear(self.hidden, 5)
         self.answer = nn.Sequential(
             nn.LayerNorm(self.hidden), nn.GELU(), nn.Linear(self.hidden, self.hidden), nn.GELU(), last
@@ -66,7 +71,7 @@ class CloseLook(nn.Module):
         with torch.no_grad():
             last.bias.copy_(torch.tensor([0.0, 0.0, 3.6, 3.6, 0.0]))  # a box of 37 px, the size of a house
 
-    def forward(self, frame: Tensor, tile: Tensor, gsd: Tensor) -> Boxes:
+    def forward(self, frame: Tensor, tile: Tensor, gsd: Tensor, lean: Tensor) -> Boxes:
         """Boxes of M objects.
 
         Args:
@@ -74,15 +79,17 @@ class CloseLook(nn.Module):
                 click; one a zoom.
             tile: the same of the tile, around the place found.
             gsd: (M,) metres per raster pixel.
+            lean: (M, 2) where a metre of height puts what was clicked, metres along u and v of the tile.
 
         Returns:
             Boxes in raster pixels, their centres counted from the place found: (M, 2), (M, 2), (M,).
         """
         clicked, found = self._describe(frame), self._describe(tile)
-        x = self.join(torch.cat([clicked, found, _alike(clicked, found)], 1))
+        heights = heights_along(gsd, lean).flatten(0, 1).to(found.dtype)
+        x = self.join(torch.cat([clicked, found, _alike(clicked, found), heights], 1))
         x = x.unflatten(0, (frame.shape[0], len(ZOOMS))) + self.zoom[:, :, None, None].to(x.dtype)
         x = self.coarse(self.fine(x.flatten(0, 1))).unflatten(0, (frame.shape[0], len(ZOOMS))).flatten(1)
-        x = self.gather(torch.cat([x, (gsd / 0.3).log()[:, None].to(x.dtype)], 1))
+        x = self.gather(torch.cat([x, (gsd / 0.3).log()[:, None].to(x.dtype), lean.to(x.dtype)], 1))
         offset, log_size, quality = self.answer(x).float().split([2, 2, 1], dim=-1)
         size = log_size.clamp(0.5, 7.0).exp()
         return Boxes(offset * size, size, quality.squeeze(-1))
@@ -110,3 +117,23 @@ def _alike(frame: Tensor, tile: Tensor) -> Tensor:
     low, high = frame.shape[2] // 2 - 1, frame.shape[2] // 2 + 1
     clicked = F.normalize(frame[:, :, low:high, low:high].mean((2, 3)).float(), dim=1)
     return torch.einsum("bc,bchw->bhw", clicked, F.normalize(tile.float(), dim=1))[:, None].to(tile.dtype)
+
+
+def heights_along(gsd: Tensor, lean: Tensor) -> Tensor:
+    """Where in the tile's views a thing would be that is higher or lower than the place found stands for.
+
+    Args:
+        gsd: (M,) metres per raster pixel.
+        lean: (M, 2) where a metre of height puts what was clicked, metres along u and v.
+
+    Returns:
+        (M, Z, 2, 12, 12) for each cell how much higher, in -1..1, and how near it is to the line of heights, in 0..1.
+    """
+    cells = torch.arange(SIDE // 4, device=gsd.device) * 4.0 + 2.0 - SIDE / 2
+    metres = gsd[:, None, None] * torch.tensor(ZOOMS, device=gsd.device)[:, None] * cells  # (M, Z, 12)
+    u, v = metres[:, :, None, :], metres[:, :, :, None]
+    lean_u, lean_v = lean[:, 0, None, None, None], lean[:, 1, None, None, None]
+    # Straight down nothing leans, and no height explains anything.
+    height = (u * lean_u + v * lean_v) / (lean_u**2 + lean_v**2 + 0.01)
+    aside = (u - height * lean_u) ** 2 + (v - height * lean_v) ** 2
+    return torch.stack([(height / STOREYS).tanh(), (-aside / (2 * ASIDE**2)).exp()], 2)

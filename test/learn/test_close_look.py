@@ -72,7 +72,7 @@ def test_the_click_is_in_the_middle_of_the_frames_views(sources: list[Source]) -
 def test_views_of_rendered_worlds_show_the_object(tmp_path: Path) -> None:
     """With true headings and places, frame and tile look alike around the middle."""
     write_world(tmp_path, 7, Options(views=3, extent=330.0, resolution=0.3))
-    exact = CloseConfig(misplaced=((1.0, 0.0),), clicked=0.0, turned=0.0, scaled=0.0, unaligned=0.0, gsd=(0.4, 0.4))
+    exact = CloseConfig((0.4, 0.4), ((1.0, 0.0),), (0.0, 0.0), clicked=0.0, turned=0.0, scaled=0.0, unaligned=0.0)
     views = CloseViews([], rendered_sources(tmp_path), 1.0, exact, 0)
     rng = np.random.default_rng(0)
     samples = [sample for _ in range(6) for sample in views.visit(rng)]
@@ -87,6 +87,21 @@ def test_views_of_rendered_worlds_show_the_object(tmp_path: Path) -> None:
     assert own > others + 0.15
     for sample in samples:
         assert np.abs(((sample["box"][:2] + sample["box"][2:]) / 2).numpy()).max() < 1e-3
+
+
+def test_roofs_are_taken_for_others_along_the_line_of_heights(tmp_path: Path) -> None:
+    """However the views are turned and mirrored."""
+    write_world(tmp_path, 7, Options(views=3, extent=330.0, resolution=0.3))
+    config = CloseConfig(misplaced=((1.0, 0.0),), taken_for_another=(1.0, 9.0), clicked=0.0, gsd=(0.4, 0.4))
+    views = CloseViews([], rendered_sources(tmp_path), 1.0, config, 0)
+    rng = np.random.default_rng(0)
+    samples = [sample for _ in range(9) for sample in views.visit(rng)]
+    off = np.stack([(sample["box"][:2] + sample["box"][2:]).numpy() / 2 * 0.4 for sample in samples])
+    lean = np.stack([sample["lean"].numpy() for sample in samples])
+    heights = (off * lean).sum(1) / (lean**2).sum(1)
+    assert np.abs(off - heights[:, None] * lean).max() < 1e-3
+    assert 6 < heights.std() < 12
+    assert (lean[:, 0] > 0).mean() == pytest.approx(0.5, abs=0.25) and np.hypot(*lean.T).max() > 0.3
 
 
 @pytest.fixture

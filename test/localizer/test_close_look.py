@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cvgeo_ros.geo import project
 from cvgeo_ros.learn.close_look import with_close_look
 from cvgeo_ros.localizer import Localizer
 from cvgeo_ros.net.close_look import SIDE, ZOOMS
@@ -24,10 +25,10 @@ class Witness(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
-        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.seen: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
-    def forward(self, frame: Tensor, tile: Tensor, gsd: Tensor) -> Boxes:
-        self.seen.append((frame, tile, gsd))
+    def forward(self, frame: Tensor, tile: Tensor, gsd: Tensor, lean: Tensor) -> Boxes:
+        self.seen.append((frame, tile, gsd, lean))
         number = len(frame)
         trust = frame.new_full((number,), 50.0)  # the other boxes do not count
         return Boxes(
@@ -59,7 +60,7 @@ def test_frame_and_tile_are_shown_alike(
     frame, prior, _ = flight.shoot((500, 480), compass, pitch)
     assert prior.yaw is not None
     localizer.locate(frame, CLICKS, flight.camera, replace(prior, yaw=prior.yaw + np.radians(off)))
-    ((shown, mapped, gsd),) = witness.seen
+    ((shown, mapped, gsd, _),) = witness.seen
     assert shown.shape == mapped.shape == (3, len(ZOOMS), 3, SIDE, SIDE)
     assert gsd.tolist() == pytest.approx([GSD] * 3, rel=0.01)
     for number in range(3):
@@ -67,6 +68,20 @@ def test_frame_and_tile_are_shown_alike(
         assert likeness(shown[number, 0], mapped[number, 0]) > 0.6
         assert likeness(shown[number, 1, :, 12:36, 12:36], mapped[number, 1, :, 12:36, 12:36]) > 0.6
     assert likeness(shown[0, 0], mapped[1, 0]) < 0.5
+
+
+@pytest.mark.parametrize("compass, off", [(0.0, 0.0), (137.0, 6.0)])
+def test_heights_lean_towards_the_point_below_the_camera(
+    flight: Flight, watched: tuple[Localizer, Witness], compass: float, off: float
+) -> None:
+    """On the tile, whatever the heading and its error."""
+    localizer, witness = watched
+    frame, prior, to_frame = flight.shoot((500, 480), compass, height=80.0)
+    assert prior.yaw is not None
+    localizer.locate(frame, CLICKS, flight.camera, replace(prior, yaw=prior.yaw + np.radians(off)))
+    ((_, _, _, lean),) = witness.seen
+    ground = project(np.linalg.inv(to_frame), np.array(CLICKS))
+    assert np.abs(lean.numpy() - (np.array([500, 480]) - ground) * GSD / 80.0).max() < 0.02
 
 
 def test_boxes_are_counted_from_the_place(flight: Flight, watched: tuple[Localizer, Witness]) -> None:
@@ -84,7 +99,7 @@ def test_places_at_the_rim_of_the_map_are_looked_at_too(flight: Flight, watched:
     localizer, witness = watched
     frame, prior, _ = flight.shoot((120, 110))
     (target,) = localizer.locate(frame, [[300.0, 120.0]], flight.camera, prior).targets
-    ((_, mapped, _),) = witness.seen
+    ((_, mapped, _, _),) = witness.seen
     assert bool(mapped.isfinite().all())
     assert all(0 <= side <= 1024 for side in target.bbox)
 
@@ -95,6 +110,6 @@ def test_only_what_was_clicked_is_looked_at(flight: Flight, watched: tuple[Local
     frame, prior, _ = flight.shoot((500, 480))
     answer = localizer.locate(frame, CLICKS[:1], flight.camera, prior, ground=True)
     assert answer.ground is not None
-    assert [len(shown) for shown, _, _ in witness.seen] == [1]
+    assert [len(shown) for shown, *_ in witness.seen] == [1]
     localizer.locate(frame, [], flight.camera, prior, ground=True)
     assert len(witness.seen) == 1

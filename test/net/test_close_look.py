@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from cvgeo_ros.net.close_look import SIDE, ZOOMS, CloseLook, weigh
+from cvgeo_ros.net.close_look import SIDE, ZOOMS, CloseLook, heights_along, weigh
 from cvgeo_ros.net.head import Boxes
 
 GSD = torch.tensor([0.3, 0.3])
+LEAN = torch.tensor([[0.4, -0.1], [0.0, 0.7]])
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def views(seed: int) -> Tensor:
 @torch.inference_mode()
 def test_each_object_stands_alone(look: CloseLook) -> None:
     frame, tile = views(0), views(1)
-    both, one = look(frame, tile, GSD), look(frame[1:], tile[1:], GSD[1:])
+    both, one = look(frame, tile, GSD, LEAN), look(frame[1:], tile[1:], GSD[1:], LEAN[1:])
     for whole, part in zip(both, one, strict=True):
         torch.testing.assert_close(whole[1:], part, rtol=1e-4, atol=1e-4)
     assert both.centre.shape == both.size.shape == (2, 2) and both.quality.shape == (2,)
@@ -37,17 +38,40 @@ def test_each_object_stands_alone(look: CloseLook) -> None:
 @pytest.mark.parametrize("which", [0, 1])
 def test_every_view_counts(look: CloseLook, zoom: int, which: int) -> None:
     shown = [views(0), views(1)]
-    before = look(*shown, GSD)
+    before = look(*shown, GSD, LEAN)
     shown[which][:, zoom] = views(2)[:, zoom]
-    assert (look(*shown, GSD).centre - before.centre).abs().min() > 1e-3
+    assert (look(*shown, GSD, LEAN).centre - before.centre).abs().min() > 1e-3
 
 
 @torch.inference_mode()
 def test_a_brighter_day_changes_nothing(look: CloseLook) -> None:
     frame, tile = views(0) * 0.6, views(1) * 0.6
     torch.testing.assert_close(
-        look(frame + 0.2, tile + 0.1, GSD).size, look(frame, tile, GSD).size, rtol=1e-3, atol=1e-3
+        look(frame + 0.2, tile + 0.1, GSD, LEAN).size, look(frame, tile, GSD, LEAN).size, rtol=1e-3, atol=1e-3
     )
+
+
+@torch.inference_mode()
+def test_the_lean_counts(look: CloseLook) -> None:
+    shown = views(0), views(1)
+    assert (look(*shown, GSD, LEAN).centre - look(*shown, GSD, -LEAN).centre).abs().min() > 1e-3
+
+
+def test_heights_lie_along_the_lean() -> None:
+    """A roof three metres higher than thought lies three times the lean away, in each view."""
+    lean = torch.tensor([[0.8, 0.0], [0.0, -2.0], [0.0, 0.0]])
+    higher, near = heights_along(torch.tensor([0.5, 0.25, 0.3]), lean).unbind(2)
+    assert higher.shape == near.shape == (3, len(ZOOMS), SIDE // 4, SIDE // 4)
+    for zoom, factor in enumerate(ZOOMS):
+        metres = (torch.arange(SIDE // 4) * 4 + 2 - SIDE / 2) * factor
+        along_u, along_v = 0.5 * metres / 0.8, -0.25 * metres / 2.0
+        torch.testing.assert_close(higher[0, zoom, 5], (along_u / 10).tanh(), rtol=0.05, atol=0.0)
+        torch.testing.assert_close(higher[1, zoom, :, 5], (along_v / 10).tanh(), rtol=0.05, atol=0.0)
+    assert (higher[0] - higher[0, :, :1]).abs().max() == 0  # alike on either side of the line
+    assert near[0, 0, 5].min() > 0.9 and near[0, 1, 0].max() < 0.02
+    # Seen from straight above, heights are nowhere, and near is what is near.
+    assert higher[2].abs().max() == 0
+    assert near[2, 0, 5:7, 5:7].min() > 0.9 and near[2, 1, 0, 0] < 0.02
 
 
 def test_the_box_that_is_trusted_more_counts_more() -> None:
