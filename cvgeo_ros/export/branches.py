@@ -15,6 +15,7 @@ from ..net.encoder import Features
 from ..net.fusion import CrossViewFusion
 from ..net.head import Boxes, Surroundings
 from ..net.model import TileFeatures
+from ..net.verdict import deviation
 from .layers import traceable
 
 STEP = 32
@@ -178,25 +179,33 @@ class ClickBranch(Branch):
 
 
 class CloseBranch(Branch):
-    """From the boxes of `clicks` to those that pixels have had their say in."""
+    """From what `clicks` says to what is said once pixels have had their say."""
 
     name = "close"
-    parts = ("close_look",)
+    parts = ("close_look", "verdict")
 
     def __init__(self, model: CrossViewLocator) -> None:
         super().__init__(model)
-        views = (1, "clicks", len(ZOOMS), 3, SIDE, SIDE)
+        answer = (1, "clicks")
+        views = (*answer, len(ZOOMS), 3, SIDE, SIDE)
         boxes = Port("boxes", (1, "clicks", 4), "x_min, y_min, x_max, y_max, cells of the window")
         self.inputs = (
             Port("frame_views", views, "of the frame around each click, in the tile's axes: RGB in 0..1"),
             Port("tile_views", views, "of the tile around each `place`: RGB in 0..1"),
-            Port("gsd", (1, "clicks"), "metres over ground per pixel of the tile's raster"),
+            Port("gsd", answer, "metres over ground per pixel of the tile's raster"),
             Port("lean", (1, "clicks", 2), "of `clicks`, in metres per metre of height, along the tile's u and v"),
             Port("place", (1, "clicks", 2), "of `clicks`"),
             Port("rough", boxes.shape, "`boxes` of `clicks`"),
-            Port("trust", (1, "clicks"), "of `clicks`"),
+            Port("trust", answer, "of `clicks`"),
+            Port("rough_score", answer, "`score` of `clicks`"),
+            Port("heat_spread", answer, "of `clicks`"),
+            Port("heat_scatter", answer, "of `clicks`"),
         )
-        self.outputs = (boxes,)
+        self.outputs = (
+            boxes,
+            Port("score", answer, "probability that the answer is right"),
+            Port("sigma", answer, "1 sigma of the middle of the box, metres per axis"),
+        )
 
     def forward(
         self,
@@ -207,11 +216,19 @@ class CloseBranch(Branch):
         place: Tensor,
         rough: Tensor,
         trust: Tensor,
+        rough_score: Tensor,
+        heat_spread: Tensor,
+        heat_scatter: Tensor,
     ) -> tuple[Tensor, ...]:
-        assert self.model.close_look is not None
+        assert self.model.close_look is not None and self.model.verdict is not None
+        cell = gsd[0] * STRIDE
+        logit = rough_score[0].logit()
+        sigma = deviation(heat_spread[0], heat_scatter[0], logit) * cell
         seen = self.model.close_look(frame_views[0], tile_views[0], gsd[0], lean[0])
         closer = Boxes(place[0] + seen.centre / STRIDE, seen.size / STRIDE, seen.quality)
-        return (weigh(Boxes.of(rough[0], trust[0]), closer).corners()[None],)
+        first = Boxes.of(rough[0], trust[0])
+        score, sigma = self.model.verdict(logit, sigma, first, closer, cell)
+        return weigh(first, closer).corners()[None], score.sigmoid()[None], sigma[None]
 
 
 BRANCHES: dict[str, type[Branch]] = {

@@ -38,7 +38,10 @@ from .warping import Homography, box_through
 
 Points = NDArray[np.float64]
 Sample = dict[str, torch.Tensor]
-"""``frame`` and ``tile`` (Z, 3, 48, 48) uint8, ``gsd``, ``lean`` (2,), ``box`` (4,) raster px from the place found."""
+"""``frame`` and ``tile`` (Z, 3, 48, 48) uint8, ``gsd``, ``lean`` (2,), ``box`` (4,) raster px from the place found,
+``there``: whether the tile's views show what was clicked at all, or another thing."""
+ELSEWHERE = 40.0
+"""Metres from an object beyond which nothing is it."""
 VAIN = 200
 """Visits without an object after which there seem to be none."""
 
@@ -55,6 +58,7 @@ class CloseConfig:
         clicked: of the click from the object's middle, share of its size.
         turned, scaled: of the frame against the tile, degrees and log, where an alignment was found.
         unaligned: share of frames without, whose errors are four times as large.
+        mistaken: share of objects that are looked for where another one of the map is, to learn trust.
         few: objects of one frame that are shown, at most.
     """
 
@@ -65,6 +69,7 @@ class CloseConfig:
     turned: float = 1.5
     scaled: float = 0.025
     unaligned: float = 0.15
+    mistaken: float = 0.12
     few: int = 8
 
 
@@ -125,10 +130,12 @@ class CloseViews(IterableDataset[Sample]):
             around: Homography = to_frame @ _raster(ground + aside, step, *self._error(rng))
             if _meets_horizon(around):
                 continue
-            piece = _raster((box[:2] + box[2:]) / 2 + aside + self._missed(rng, lean) / source.gsd, step)
+            middles = (source.boxes[:, :2] + source.boxes[:, 2:]) / 2
+            middle, there = self._mistaken(middles[number], middles, source.gsd, rng)
+            piece = _raster(middle + aside + self._missed(rng, lean) / source.gsd, step)
             truth = box_through(np.linalg.inv(piece), box)
             plain = rng.random() < 0.4  # rendered views differ in light and sensor already
-            samples.append(_sample(frame.around(around), tile.around(piece), truth, gsd, lean, rng, plain))
+            samples.append(_sample(frame.around(around), tile.around(piece), truth, gsd, lean, there, rng, plain))
         return samples
 
     def _real(self, source: Source, rng: np.random.Generator) -> list[Sample]:
@@ -146,6 +153,7 @@ class CloseViews(IterableDataset[Sample]):
             moved = u + relief[..., 0], v + relief[..., 1]
             now = np.asarray(cv2.remap(now, *moved, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
         frame, tile = Views(now), Views(then)
+        middles = np.stack([contour.mean(0) for contour, _ in outlines]) if outlines else np.zeros((0, 2))
         samples = []
         for number in rng.permutation(len(outlines))[: self.config.few]:
             contour, inner = outlines[number]
@@ -159,11 +167,12 @@ class CloseViews(IterableDataset[Sample]):
             shown = clicked if relief is None else clicked - relief[int(clicked[1]), int(clicked[0])]
             off, scale = self._error(rng)
             lean = np.zeros(2)  # seen from straight above
-            piece = _raster(clicked + self._missed(rng, lean) / source.gsd, step, turn)
+            middle, there = self._mistaken(clicked, middles, source.gsd, rng)
+            piece = _raster(middle + self._missed(rng, lean) / source.gsd, step, turn)
             corners = project(np.linalg.inv(piece), contour)
             truth = np.r_[corners.min(0), corners.max(0)]
             around = _raster(shown, step, turn + off, scale)
-            samples.append(_sample(frame.around(around), tile.around(piece), truth, gsd, lean, rng, False))
+            samples.append(_sample(frame.around(around), tile.around(piece), truth, gsd, lean, there, rng, False))
         return samples
 
     @staticmethod
@@ -181,6 +190,14 @@ class CloseViews(IterableDataset[Sample]):
         c = self.config
         size = 4.0 if rng.random() < c.unaligned else 1.0
         return float(rng.normal(0, c.turned * size)), float(np.exp(rng.normal(0, c.scaled * size)))
+
+    def _mistaken(self, place: Points, middles: Points, gsd: float, rng: np.random.Generator) -> tuple[Points, bool]:
+        """Where a place is looked for, px, and whether it is there: now and then it is in the middle of another one."""
+        if rng.random() < self.config.mistaken:
+            others = middles[np.linalg.norm(middles - place, axis=1) * gsd > ELSEWHERE]
+            if len(others):
+                return others[int(rng.integers(len(others)))], False
+        return place, True
 
     def _missed(self, rng: np.random.Generator, lean: Points) -> Points:
         """Metres."""
@@ -217,6 +234,7 @@ def _sample(
     box: Points,
     gsd: float,
     lean: Points,
+    there: bool,
     rng: np.random.Generator,
     plain: bool,
 ) -> Sample:
@@ -236,13 +254,13 @@ def _sample(
         corners = np.stack([corners[:, 1], -corners[:, 0]], -1)
     if mirrored:
         corners = corners * [-1, 1]
-    *corners, lean = corners
     return {
         "frame": shown[0],
         "tile": shown[1],
         "gsd": torch.tensor(gsd, dtype=torch.float32),
-        "lean": torch.from_numpy(np.array(lean)).float(),
-        "box": torch.from_numpy(np.r_[np.min(corners, 0), np.max(corners, 0)]).float(),
+        "there": torch.tensor(there),
+        "lean": torch.from_numpy(corners[2]).float(),
+        "box": torch.from_numpy(np.r_[corners[:2].min(0), corners[:2].max(0)]).float(),
     }
 
 
@@ -257,13 +275,26 @@ class CloseObjective(nn.Module):
         """Loss and figures of a batch of M samples."""
         with torch.autocast(batch["gsd"].device.type, torch.bfloat16):
             boxes = self.look(batch["frame"].float() / 255, batch["tile"].float() / 255, batch["gsd"], batch["lean"])
-        extent, iou = extent_loss(boxes, batch["box"], torch.ones_like(batch["gsd"], dtype=torch.bool))
-        quality = F.binary_cross_entropy_with_logits(boxes.quality, iou.detach())
-        metres = (batch["box"][:, 2:] - batch["box"][:, :2]).amax(1) * batch["gsd"]
-        figures = {"iou": iou.mean(), "acc_25": (iou > 0.25).float().mean(), "acc_50": (iou > 0.5).float().mean()}
-        small = metres < SIZES[0]
-        figures["sheds"] = (iou[small] > 0.25).float().sum() / small.sum().clamp(min=1)
+        there = batch["there"]
+        extent, iou = extent_loss(boxes, batch["box"][there], there)
+        right = torch.zeros_like(boxes.quality).masked_scatter(there, iou.detach())
+        quality = F.binary_cross_entropy_with_logits(boxes.quality, right)
+        metres = (batch["box"][there, 2:] - batch["box"][there, :2]).amax(1) * batch["gsd"][there]
+        trust = boxes.quality.sigmoid()
+        figures = {
+            "iou": iou.mean(),
+            "acc_25": (iou > 0.25).float().mean(),
+            "acc_50": (iou > 0.5).float().mean(),
+            "sheds": _mean(iou[metres < SIZES[0]] > 0.25),
+            "trust": _mean(trust[there]),
+            "trust_elsewhere": _mean(trust[~there]),
+        }
         return {"loss": extent + 0.2 * quality, **{name: value.detach() for name, value in figures.items()}}
+
+
+def _mean(values: torch.Tensor) -> torch.Tensor:
+    """0 of none."""
+    return values.float().sum() / max(values.numel(), 1)
 
 
 def with_close_look(model: CrossViewLocator) -> CrossViewLocator:

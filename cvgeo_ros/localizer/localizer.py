@@ -14,6 +14,7 @@ from ..net import STRIDE, CrossViewLocator
 from ..net.close_look import weigh
 from ..net.dispatch import allow_compiling
 from ..net.head import Boxes
+from ..net.verdict import deviation
 from ..net.weights import find_weights, load_weights
 from .close_look import look_closely
 from .features import FeatureCache
@@ -205,30 +206,31 @@ class Localizer:
             placement.surroundings,
         )
         origin = np.tile(np.asarray(placement.window.origin, np.float64), 2)
-        found = Boxes(*(part[0] for part in answer.boxes))
-        if closely and self.model.close_look is not None:
-            pixels, places = self._require_placer().pixels, answer.peak.place[0]
-            found = weigh(found, look_closely(self.model.close_look, pixels, placement, cells, places))
+        metres = placement.rectified.gsd * STRIDE
+        found, score = Boxes(*(part[0] for part in answer.boxes)), answer.score[0]
+        sigma = deviation(answer.peak.spread, answer.peak.scatter, answer.score)[0] * metres
+        look, verdict = self.model.close_look, self.model.verdict
+        if closely and look is not None and verdict is not None:
+            closer = look_closely(look, self._require_placer().pixels, placement, cells, answer.peak.place[0])
+            score, sigma = verdict(score, sigma, found, closer, torch.full_like(sigma, metres))
+            found = weigh(found, closer)
         corners = found.corners().double().cpu().numpy() + origin
         boxes = placement.grid.to_tile(corners.reshape(-1, 2, 2)).reshape(-1, 4)
         boxes = np.clip(boxes, 0, [tile.width, tile.height] * 2)
-        metres = placement.rectified.gsd * STRIDE
         # The network cannot answer beyond the map: what the fit puts there is not to be trusted.
-        scores = answer.score[0].sigmoid().cpu().numpy() / (1.0 + beyond**2)
-        # The peak's own width, and how far the rest of the distribution lies, as far as the answer is in doubt.
-        doubt = (1.0 - scores) * answer.peak.scatter[0].cpu().numpy()
-        deviation = np.hypot(np.hypot(answer.peak.spread[0].cpu().numpy(), doubt), beyond) * metres
+        scores = score.sigmoid().cpu().numpy() / (1.0 + beyond**2)
+        deviations = np.hypot(sigma.cpu().numpy(), beyond * metres)
         targets = []
-        for click, box, sigma, score in zip(clicks, boxes, deviation, scores, strict=True):
+        for click, box, position_std, chance in zip(clicks, boxes, deviations, scores, strict=True):
             latitude, longitude = tile.transform.pixel_to_geodetic([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
             targets.append(
                 Target(
                     (float(click[0]), float(click[1])),
-                    float(score),
+                    float(chance),
                     tuple(box.tolist()),
                     float(latitude),
                     float(longitude),
-                    float(sigma),
+                    float(position_std),
                     tile.transform.bounds(*box.tolist()),
                 )
             )

@@ -15,6 +15,7 @@ from .fusion import CrossViewFusion
 from .gmoe import Routing
 from .head import Boxes, BoxHead, Peak, ScoreHead, Surroundings, find_peak
 from .prompt import ImpulsePrompt, sample
+from .verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class CrossViewLocator(nn.Module):
         self.box_head = BoxHead(config.match_dim, config.context_dim)
         self.score_head = ScoreHead()
         self.close_look = CloseLook() if config.close_look else None
+        self.verdict = Verdict() if config.close_look else None
 
     def encode_frame(self, image: Tensor, gsd: Tensor, view: View = View.DRONE) -> tuple[Features, Routing]:
         """(B, 3, H, W) RGB in 0..1, (B,) metres per pixel -> features of stride 8."""

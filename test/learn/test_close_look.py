@@ -49,7 +49,7 @@ def overlap(sample: Sample, zoom: int) -> float:
 
 def test_boxes_lie_on_what_the_views_of_the_tile_show(sources: list[Source]) -> None:
     """Whatever turn, mirror, scale and misplacement was drawn."""
-    views = CloseViews(sources, [], 0.0, CloseConfig(), 0)
+    views = CloseViews(sources, [], 0.0, CloseConfig(mistaken=0.0), 0)
     rng = np.random.default_rng(1)
     samples = [sample for _ in range(8) for sample in views.visit(rng)]
     assert len(samples) > 30
@@ -72,7 +72,7 @@ def test_the_click_is_in_the_middle_of_the_frames_views(sources: list[Source]) -
 def test_views_of_rendered_worlds_show_the_object(tmp_path: Path) -> None:
     """With true headings and places, frame and tile look alike around the middle."""
     write_world(tmp_path, 7, Options(views=3, extent=330.0, resolution=0.3))
-    exact = CloseConfig((0.4, 0.4), ((1.0, 0.0),), (0.0, 0.0), clicked=0.0, turned=0.0, scaled=0.0, unaligned=0.0)
+    exact = CloseConfig((0.4, 0.4), ((1.0, 0.0),), (0.0, 0.0), 0.0, 0.0, 0.0, unaligned=0.0, mistaken=0.0)
     views = CloseViews([], rendered_sources(tmp_path), 1.0, exact, 0)
     rng = np.random.default_rng(0)
     samples = [sample for _ in range(6) for sample in views.visit(rng)]
@@ -92,7 +92,9 @@ def test_views_of_rendered_worlds_show_the_object(tmp_path: Path) -> None:
 def test_roofs_are_taken_for_others_along_the_line_of_heights(tmp_path: Path) -> None:
     """However the views are turned and mirrored."""
     write_world(tmp_path, 7, Options(views=3, extent=330.0, resolution=0.3))
-    config = CloseConfig(misplaced=((1.0, 0.0),), taken_for_another=(1.0, 9.0), clicked=0.0, gsd=(0.4, 0.4))
+    config = CloseConfig(
+        misplaced=((1.0, 0.0),), taken_for_another=(1.0, 9.0), clicked=0.0, gsd=(0.4, 0.4), mistaken=0.0
+    )
     views = CloseViews([], rendered_sources(tmp_path), 1.0, config, 0)
     rng = np.random.default_rng(0)
     samples = [sample for _ in range(9) for sample in views.visit(rng)]
@@ -102,6 +104,24 @@ def test_roofs_are_taken_for_others_along_the_line_of_heights(tmp_path: Path) ->
     assert np.abs(off - heights[:, None] * lean).max() < 1e-3
     assert 6 < heights.std() < 12
     assert (lean[:, 0] > 0).mean() == pytest.approx(0.5, abs=0.25) and np.hypot(*lean.T).max() > 0.3
+
+
+def test_what_is_elsewhere_is_not_to_be_trusted(sources: list[Source], one_thread: None) -> None:
+    """Of objects that the tile's views do not show no box is taught, but that none is there."""
+    views = CloseViews(sources, [], 0.0, CloseConfig(misplaced=((1.0, 0.0),), mistaken=0.5), 0)
+    rng = np.random.default_rng(3)
+    samples = [sample for _ in range(8) for sample in views.visit(rng)]
+    there = torch.tensor([bool(sample["there"]) for sample in samples])
+    assert 0.3 < there.float().mean() < 0.7
+    far = torch.stack([(sample["box"][:2] + sample["box"][2:]) / 2 * sample["gsd"] for sample in samples]).norm(dim=1)
+    assert far[there].max() < 15 and far[~there].min() > 20
+    torch.manual_seed(0)
+    objective, batch = CloseObjective(CloseLook()), torch.utils.data.default_collate(samples)
+    before = objective(batch)
+    batch["box"][~there] += 100
+    assert torch.equal(objective(batch)["loss"], before["loss"])
+    before["loss"].backward()
+    assert objective.look.answer[-1].bias.grad[4] > 0  # trust is to fall
 
 
 @pytest.fixture

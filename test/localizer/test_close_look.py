@@ -84,6 +84,26 @@ def test_heights_lean_towards_the_point_below_the_camera(
     assert np.abs(lean.numpy() - (np.array([500, 480]) - ground) * GSD / 80.0).max() < 0.02
 
 
+def test_the_verdict_gives_score_and_sigma(flight: Flight, watched: tuple[Localizer, Witness]) -> None:
+    localizer, _ = watched
+    frame, prior, _ = flight.shoot((500, 480))
+    before = localizer.locate(frame, CLICKS, flight.camera, prior).targets
+    verdict = localizer.model.verdict
+    assert verdict is not None
+    with torch.no_grad():
+        verdict.score.weight.zero_()
+        verdict.score.bias.fill_(1.5)
+        verdict.sigma.weight.copy_(torch.tensor([[0.0, 0.0, 0.0, 1.0]]))  # the size of the witness's box
+        verdict.sigma.bias.zero_()
+    after = localizer.locate(frame, CLICKS, flight.camera, prior).targets
+    assert [target.bbox for target in after] == [target.bbox for target in before]
+    assert [target.score for target in after] == pytest.approx([1 / (1 + np.exp(-1.5))] * 3)
+    assert [target.position_std for target in after] == pytest.approx([40 * GSD] * 3, rel=0.01)
+    # The ground's matches are judged by heat maps alone.
+    matches = localizer.locate(frame, [], flight.camera, prior, ground=True).ground
+    assert matches is not None and matches.score != pytest.approx(1 / (1 + np.exp(-1.5)))
+
+
 def test_boxes_are_counted_from_the_place(flight: Flight, watched: tuple[Localizer, Witness]) -> None:
     localizer, _ = watched
     frame, prior, to_frame = flight.shoot((500, 480))
