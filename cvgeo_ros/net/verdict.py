@@ -12,7 +12,7 @@ NEAR = 0.5
 def deviation(spread: Tensor, scatter: Tensor, score: Tensor) -> Tensor:
     """1 sigma per axis of places in a heat map, cells: the peak's own width, and how far the rest of the heat lies, as
     far as the answer is in doubt. `spread` and `scatter` of `head.Peak`, `score` a logit; all of one shape."""
-    return torch.hypot(spread, (-score).sigmoid() * scatter)
+    return (spread.square() + ((-score).sigmoid() * scatter).square()).sqrt()
 
 
 class Verdict(nn.Module):
