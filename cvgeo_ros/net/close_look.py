@@ -19,6 +19,8 @@ ZOOMS = (1.0, 2.5, 7.5)
 """Raster pixels a side of a view's pixel, of each view: at 0.3 m a pixel 14, 36 and 108 m across."""
 SHARPNESS = 0.5
 """How steeply `weigh` trusts one look more than the other, by the difference of their logits of IoU."""
+PREFERENCE = 2.0
+"""How much more sure the first one has to be for both to count alike."""
 STOREYS = 10.0
 """Metres of height that count as much."""
 ASIDE = 3.0
@@ -106,9 +108,9 @@ def weigh(first: Boxes, closer: Boxes) -> Boxes:
     """The boxes read off feature maps and off pixels as one: each side their mean, weighed by how far each is trusted.
 
     The features see what is too large for the views or looks the same all over; the pixels see what is smaller than two
-    cells. Both of any shape, alike; the trust is the first's, which scores are calibrated with.
+    cells. Both of any shape, alike; the trust given back is the first's.
     """
-    share = ((closer.quality - first.quality) * SHARPNESS).sigmoid()[..., None]
+    share = ((closer.quality - first.quality + PREFERENCE) * SHARPNESS).sigmoid()[..., None]
     return Boxes.of(torch.lerp(first.corners(), closer.corners(), share), first.quality)
 
 
