@@ -144,6 +144,7 @@ class ClickBranch(Branch):
             Port("trust", answer, "logit of the boxes' overlap with the objects, for `close`"),
             Port("score", answer, "probability that the answer is right"),
             Port("place", points, "(x, y) of the clicked point, cells of the window"),
+            Port("heat_mass", answer, "share of the heat within 2 cells of its peak"),
             Port("heat_spread", answer, "1 sigma of the heat within 2 cells of its peak, cells per axis"),
             Port("heat_scatter", answer, "RMS distance of all heat from the place, cells per axis"),
         )
@@ -175,7 +176,8 @@ class ClickBranch(Branch):
             Surroundings(around_context, around_shift),  # type: ignore[arg-type]
         )
         peak, boxes = answer.peak, answer.boxes
-        return boxes.corners(), boxes.quality, answer.score.sigmoid(), peak.place, peak.spread, peak.scatter
+        score = answer.score.sigmoid()
+        return boxes.corners(), boxes.quality, score, peak.place, peak.mass, peak.spread, peak.scatter
 
 
 class CloseBranch(Branch):
@@ -198,6 +200,7 @@ class CloseBranch(Branch):
             Port("rough", boxes.shape, "`boxes` of `clicks`"),
             Port("trust", answer, "of `clicks`"),
             Port("rough_score", answer, "`score` of `clicks`"),
+            Port("heat_mass", answer, "of `clicks`"),
             Port("heat_spread", answer, "of `clicks`"),
             Port("heat_scatter", answer, "of `clicks`"),
         )
@@ -217,6 +220,7 @@ class CloseBranch(Branch):
         rough: Tensor,
         trust: Tensor,
         rough_score: Tensor,
+        heat_mass: Tensor,
         heat_spread: Tensor,
         heat_scatter: Tensor,
     ) -> tuple[Tensor, ...]:
@@ -227,7 +231,7 @@ class CloseBranch(Branch):
         seen = self.model.close_look(frame_views[0], tile_views[0], gsd[0], lean[0])
         closer = Boxes(place[0] + seen.centre / STRIDE, seen.size / STRIDE, seen.quality)
         first = Boxes.of(rough[0], trust[0])
-        score, sigma = self.model.verdict(logit, sigma, first, closer, cell)
+        score, sigma = self.model.verdict(logit, sigma, heat_mass[0], first, closer, cell)
         return weigh(first, closer).corners()[None], score.sigmoid()[None], sigma[None]
 
 

@@ -85,7 +85,7 @@ def _seen(model: CrossViewLocator, number: int, seed: int) -> Inputs:
         place,
         boxes,
         torch.randn(1, number, generator=generator),
-        *torch.rand(3, 1, number, generator=generator),
+        *torch.rand(4, 1, number, generator=generator),
     )
 
 

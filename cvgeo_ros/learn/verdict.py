@@ -31,7 +31,7 @@ from .locators import GeoLocator
 from .metrics import RIGHT
 from .pairsets import PairSample, read_folder
 
-Given = tuple[Tensor, Tensor, Boxes, Boxes, Tensor]
+Given = tuple[Tensor, Tensor, Tensor, Boxes, Boxes, Tensor]
 """What a verdict is given of M answers, see `Verdict.forward`."""
 LIE = 4.0
 """How many times as much a wrong answer counts in the fit of scores as a right one: a lie is dearer than modesty."""
@@ -100,9 +100,9 @@ def collect(localizer: Localizer, samples: Sequence[PairSample], console: Consol
     if not errors:
         raise DatasetError("the localizer refused every frame; nothing can be fitted")
     given = witness.given
-    boxes = [Boxes(*(torch.cat(parts) for parts in zip(*(one[k] for one in given), strict=True))) for k in (2, 3)]
-    score, sigma, cell = (torch.cat([one[k] for one in given]) for k in (0, 1, 4))  # type: ignore[misc]
-    return Answers((score, sigma, *boxes, cell), torch.tensor(errors))  # type: ignore[arg-type]
+    boxes = [Boxes(*(torch.cat(parts) for parts in zip(*(one[k] for one in given), strict=True))) for k in (3, 4)]
+    score, sigma, mass, cell = (torch.cat([one[k] for one in given]) for k in (0, 1, 2, 5))  # type: ignore[misc]
+    return Answers((score, sigma, mass, *boxes, cell), torch.tensor(errors))  # type: ignore[arg-type]
 
 
 def fit(verdict: Verdict, answers: Answers) -> None:

@@ -212,7 +212,7 @@ class Localizer:
         look, verdict = self.model.close_look, self.model.verdict
         if closely and look is not None and verdict is not None:
             closer = look_closely(look, self._require_placer().pixels, placement, cells, answer.peak.place[0])
-            score, sigma = verdict(score, sigma, found, closer, torch.full_like(sigma, metres))
+            score, sigma = verdict(score, sigma, answer.peak.mass[0], found, closer, torch.full_like(sigma, metres))
             found = weigh(found, closer)
         corners = found.corners().double().cpu().numpy() + origin
         boxes = placement.grid.to_tile(corners.reshape(-1, 2, 2)).reshape(-1, 4)

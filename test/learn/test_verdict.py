@@ -26,7 +26,8 @@ def answers(number: int, trust: torch.Tensor, error: torch.Tensor) -> Answers:
     def box(quality: torch.Tensor) -> Boxes:
         return Boxes(torch.zeros(number, 2), torch.full((number, 2), 5.0), quality)
 
-    given = torch.zeros(number), torch.full((number,), 7.0), box(torch.zeros(number)), box(trust)
+    same = torch.zeros(number), torch.full((number,), 7.0), torch.full((number,), 0.9)
+    given = *same, box(torch.zeros(number)), box(trust)
     return Answers((*given, torch.full((number,), 2.4)), error)
 
 
