@@ -42,6 +42,8 @@ Sample = dict[str, torch.Tensor]
 ``there``: whether the tile's views show what was clicked at all, or another thing."""
 ELSEWHERE = 40.0
 """Metres from an object beyond which nothing is it."""
+BESIDE = (4.0, 20.0)
+"""Metres between an object and one that it may be taken for."""
 VAIN = 200
 """Visits without an object after which there seem to be none."""
 
@@ -58,7 +60,8 @@ class CloseConfig:
         clicked: of the click from the object's middle, share of its size.
         turned, scaled: of the frame against the tile, degrees and log, where an alignment was found.
         unaligned: share of frames without, whose errors are four times as large.
-        mistaken: share of objects that are looked for where another one of the map is, to learn trust.
+        taken_for_neighbour: share of objects that are looked for at one beside them, as the next house of their row.
+        mistaken: share of objects that are looked for where one far away is, to learn trust.
         few: objects of one frame that are shown, at most.
     """
 
@@ -69,6 +72,7 @@ class CloseConfig:
     turned: float = 1.5
     scaled: float = 0.025
     unaligned: float = 0.15
+    taken_for_neighbour: float = 0.12
     mistaken: float = 0.12
     few: int = 8
 
@@ -192,12 +196,17 @@ class CloseViews(IterableDataset[Sample]):
         return float(rng.normal(0, c.turned * size)), float(np.exp(rng.normal(0, c.scaled * size)))
 
     def _mistaken(self, place: Points, middles: Points, gsd: float, rng: np.random.Generator) -> tuple[Points, bool]:
-        """Where a place is looked for, px, and whether it is there: now and then it is in the middle of another one."""
-        if rng.random() < self.config.mistaken:
-            others = middles[np.linalg.norm(middles - place, axis=1) * gsd > ELSEWHERE]
-            if len(others):
-                return others[int(rng.integers(len(others)))], False
-        return place, True
+        """Where a place is looked for, px, and whether it is in sight: now and then another one is taken for it."""
+        config, away = self.config, np.linalg.norm(middles - place, axis=1) * gsd
+        draw = rng.random()
+        there = bool(draw >= config.mistaken)
+        if not there:
+            others = middles[away > ELSEWHERE]
+        elif draw < config.mistaken + config.taken_for_neighbour:
+            others = middles[(away > BESIDE[0]) & (away < BESIDE[1])]
+        else:
+            return place, True
+        return (others[int(rng.integers(len(others)))], there) if len(others) else (place, True)
 
     def _missed(self, rng: np.random.Generator, lean: Points) -> Points:
         """Metres."""

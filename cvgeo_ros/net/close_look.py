@@ -53,7 +53,7 @@ class CloseLook(nn.Module):
         super().__init__()
         view, both, coarse = self.dims
         self.each = nn.Sequential(nn.Conv2d(3, view, 4, stride=4), ResidualBlock(view))
-        self.join = nn.Conv2d(2 * view + 3, both, 1)
+        self.join = nn.Conv2d(2 * view + 4, both, 1)
         self.zoom = nn.Parameter(torch.zeros(len(ZOOMS), both))
         self.fine = nn.Sequential(ResidualBlock(both), ResidualBlock(both))
         self.coarse = nn.Sequential(
@@ -88,7 +88,7 @@ class CloseLook(nn.Module):
         """
         clicked, found = self._describe(frame), self._describe(tile)
         heights = heights_along(gsd, lean).flatten(0, 1).to(found.dtype)
-        x = self.join(torch.cat([clicked, found, _alike(clicked, found), heights], 1))
+        x = self.join(torch.cat([clicked, found, _alike(clicked, found), heights, laid_over(clicked, found)], 1))
         x = x.unflatten(0, (frame.shape[0], len(ZOOMS))) + self.zoom[:, :, None, None].to(x.dtype)
         x = self.coarse(self.fine(x.flatten(0, 1))).unflatten(0, (frame.shape[0], len(ZOOMS))).flatten(1)
         x = self.gather(torch.cat([x, (gsd / 0.3).log()[:, None].to(x.dtype), lean.to(x.dtype)], 1))
@@ -119,6 +119,34 @@ def _alike(frame: Tensor, tile: Tensor) -> Tensor:
     low, high = frame.shape[2] // 2 - 1, frame.shape[2] // 2 + 1
     clicked = F.normalize(frame[:, :, low:high, low:high].mean((2, 3)).float(), dim=1)
     return torch.einsum("bc,bchw->bhw", clicked, F.normalize(tile.float(), dim=1))[:, None].to(tile.dtype)
+
+
+def laid_over(frame: Tensor, tile: Tensor) -> Tensor:
+    """(B, C, h, w) twice -> (B, 1, h, w): how well what surrounds the click fits when it is laid on each cell.
+
+    One house of a row is like the next; the trees, paths and shadows around it are not.
+    """
+    h, w = frame.shape[2:]
+    low, high = h // 4, h - h // 4
+    kernel = (frame - frame.mean((2, 3), keepdim=True))[:, :, low:high, low:high]
+    k = high - low
+    # Turned by half a turn, what belongs to one displacement lies where the sum of both numbers is the same.
+    kernel = F.normalize(kernel.float(), dim=1).flatten(2).flip(2)
+    field = F.normalize((tile - tile.mean((2, 3), keepdim=True)).float(), dim=1).flatten(2)
+    pairs = (kernel.mT @ field).unflatten(2, (h, w)).unflatten(1, (k, k))  # (B, k, k, h, w)
+    along_u = _sum_diagonals(pairs.transpose(2, 3))  # (B, k, h, w + k - 1)
+    along = _sum_diagonals(along_u.permute(0, 3, 1, 2)).mT  # (B, h + k - 1, w + k - 1)
+    # Between the cells' middles; beyond half a view nothing is asked for.
+    cut = k // 2 - 1
+    fits = F.avg_pool2d(along[:, None, cut : cut + h + 1, cut : cut + w + 1], 2, 1) / k**2
+    return fits.to(tile.dtype)
+
+
+def _sum_diagonals(x: Tensor) -> Tensor:
+    """(..., K, L) -> (..., K + L - 1): sums of the entries (k, l) of equal k + l."""
+    count, length = x.shape[-2:]
+    rows = F.pad(x, (0, count)).flatten(-2)[..., :-count]  # each row begins one later than the last
+    return rows.unflatten(-1, (count, length + count - 1)).sum(-2)
 
 
 def heights_along(gsd: Tensor, lean: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ def overlap(sample: Sample, zoom: int) -> float:
 
 def test_boxes_lie_on_what_the_views_of_the_tile_show(sources: list[Source]) -> None:
     """Whatever turn, mirror, scale and misplacement was drawn."""
-    views = CloseViews(sources, [], 0.0, CloseConfig(mistaken=0.0), 0)
+    views = CloseViews(sources, [], 0.0, CloseConfig(taken_for_neighbour=0.0, mistaken=0.0), 0)
     rng = np.random.default_rng(1)
     samples = [sample for _ in range(8) for sample in views.visit(rng)]
     assert len(samples) > 30
@@ -72,7 +72,7 @@ def test_the_click_is_in_the_middle_of_the_frames_views(sources: list[Source]) -
 def test_views_of_rendered_worlds_show_the_object(tmp_path: Path) -> None:
     """With true headings and places, frame and tile look alike around the middle."""
     write_world(tmp_path, 7, Options(views=3, extent=330.0, resolution=0.3))
-    exact = CloseConfig((0.4, 0.4), ((1.0, 0.0),), (0.0, 0.0), 0.0, 0.0, 0.0, unaligned=0.0, mistaken=0.0)
+    exact = CloseConfig((0.4, 0.4), ((1.0, 0.0),), (0.0, 0.0), 0.0, 0.0, 0.0, 0.0, 0.0, mistaken=0.0)
     views = CloseViews([], rendered_sources(tmp_path), 1.0, exact, 0)
     rng = np.random.default_rng(0)
     samples = [sample for _ in range(6) for sample in views.visit(rng)]
@@ -93,7 +93,12 @@ def test_roofs_are_taken_for_others_along_the_line_of_heights(tmp_path: Path) ->
     """However the views are turned and mirrored."""
     write_world(tmp_path, 7, Options(views=3, extent=330.0, resolution=0.3))
     config = CloseConfig(
-        misplaced=((1.0, 0.0),), taken_for_another=(1.0, 9.0), clicked=0.0, gsd=(0.4, 0.4), mistaken=0.0
+        gsd=(0.4, 0.4),
+        misplaced=((1.0, 0.0),),
+        taken_for_another=(1.0, 9.0),
+        clicked=0.0,
+        taken_for_neighbour=0.0,
+        mistaken=0.0,
     )
     views = CloseViews([], rendered_sources(tmp_path), 1.0, config, 0)
     rng = np.random.default_rng(0)
@@ -106,9 +111,27 @@ def test_roofs_are_taken_for_others_along_the_line_of_heights(tmp_path: Path) ->
     assert (lean[:, 0] > 0).mean() == pytest.approx(0.5, abs=0.25) and np.hypot(*lean.T).max() > 0.3
 
 
+def test_houses_are_taken_for_those_beside_them(tmp_path: Path) -> None:
+    """The views of the tile show another object in the middle, and what was clicked beside it."""
+    write_world(tmp_path, 7, Options(views=3, extent=330.0, resolution=0.3))
+    config = CloseConfig((0.4, 0.4), ((1.0, 0.0),), (0.0, 0.0), 0.0, taken_for_neighbour=1.0, mistaken=0.0)
+    (world,) = rendered_sources(tmp_path)
+    views = CloseViews([], [world], 1.0, config, 0)
+    rng = np.random.default_rng(0)
+    samples = [sample for _ in range(9) for sample in views.visit(rng)]
+    assert samples and all(bool(sample["there"]) for sample in samples)
+    off = np.stack([(sample["box"][:2] + sample["box"][2:]).numpy() / 2 * 0.4 for sample in samples])
+    far = np.hypot(*off.T)
+    assert ((far > close_look.BESIDE[0]) & (far < close_look.BESIDE[1])).mean() > 0.5  # some have none
+    assert far.max() < close_look.BESIDE[1] and len(np.unique(far.round(2))) > 5
+    middles = (world.boxes[:, :2] + world.boxes[:, 2:]) / 2 * world.gsd
+    apart = np.linalg.norm(middles[:, None] - middles[None], axis=2)
+    assert np.abs(apart[..., None] - far).min((0, 1)).max() < 0.05  # as two of its objects are
+
+
 def test_what_is_elsewhere_is_not_to_be_trusted(sources: list[Source], one_thread: None) -> None:
     """Of objects that the tile's views do not show no box is taught, but that none is there."""
-    views = CloseViews(sources, [], 0.0, CloseConfig(misplaced=((1.0, 0.0),), mistaken=0.5), 0)
+    views = CloseViews(sources, [], 0.0, CloseConfig(misplaced=((1.0, 0.0),), taken_for_neighbour=0.0, mistaken=0.5), 0)
     rng = np.random.default_rng(3)
     samples = [sample for _ in range(8) for sample in views.visit(rng)]
     there = torch.tensor([bool(sample["there"]) for sample in samples])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cvgeo_ros.net.close_look import PREFERENCE, SIDE, ZOOMS, CloseLook, heights_along, weigh
+from cvgeo_ros.net.close_look import PREFERENCE, SIDE, ZOOMS, CloseLook, heights_along, laid_over, weigh
 from cvgeo_ros.net.head import Boxes
 
 GSD = torch.tensor([0.3, 0.3])
@@ -72,6 +72,32 @@ def test_heights_lie_along_the_lean() -> None:
     # Seen from straight above, heights are nowhere, and near is what is near.
     assert higher[2].abs().max() == 0
     assert near[2, 0, 5:7, 5:7].min() > 0.9 and near[2, 1, 0, 0] < 0.02
+
+
+def test_surroundings_tell_equal_things_apart() -> None:
+    """A row of equal houses: what is clicked looks like each of them, what surrounds it fits at one alone."""
+    around = torch.randn(1, 8, 12, 12, generator=torch.Generator().manual_seed(3))
+    house = torch.randn(8, 1, 1, generator=torch.Generator().manual_seed(4))
+    around[0, :, 5:7, 1::4], around[0, :, 5:7, 2::4] = house, house  # at 1, 5 and 9
+    for shift in ((0, 0), (1, -4), (-3, 2), (0, 4)):
+        moved = around.roll(shift, (2, 3))
+        fits = laid_over(around, moved)[0, 0]
+        v, u = divmod(int(fits.argmax()), 12)
+        assert v - 5.5 - shift[0] in (-0.5, 0.5) and u - 5.5 - shift[1] in (-0.5, 0.5)
+        near = fits[v - 1 : v + 2, u - 1 : u + 2].max()
+        beside = fits[:, [(u - 4) % 12, (u + 4) % 12]].max()
+        assert near > 0.2 and beside < near - 0.1
+
+
+def test_surroundings_are_laid_on_each_cell() -> None:
+    """The same sums as those of loops, between the middles of cells; what is beyond the view fits nothing."""
+    frame, tile = (torch.randn(2, 4, 12, 12, generator=torch.Generator().manual_seed(k)) for k in (5, 6))
+    unit = lambda x: torch.nn.functional.normalize(x - x.mean((2, 3), keepdim=True), dim=1)  # noqa: E731
+    a, b = unit(frame)[:, :, 3:9, 3:9], torch.nn.functional.pad(unit(tile), (3, 3, 3, 3))
+    at = torch.stack([(a * b[:, :, v : v + 6, u : u + 6]).sum((1, 2, 3)) for v in range(13) for u in range(13)], 1)
+    at = at.unflatten(1, (13, 13)) / 36
+    want = (at[:, 1:, 1:] + at[:, 1:, :-1] + at[:, :-1, 1:] + at[:, :-1, :-1]) / 4
+    torch.testing.assert_close(laid_over(frame, tile)[:, 0], want)
 
 
 def test_the_box_that_is_trusted_more_counts_more() -> None:
