@@ -26,7 +26,7 @@ from ..geo import project
 from ..localizer.views import Views
 from ..net import CrossViewLocator
 from ..net.close_look import SIDE, ZOOMS, CloseLook
-from ..net.weights import find_weights, load_weights, save_weights
+from ..net.weights import find_weights, load_weights, read_weights, save_weights
 from . import augment
 from .commands import run, stopping
 from .extents import BALANCE, SIZES
@@ -324,13 +324,14 @@ def train_close(
         Stopped, TrainingError: as `run_stage` does.
     """
     objective = CloseObjective(look)
-    stream: list[Iterator[Sample]] = []
+    stream: Iterator[Sample] | None = None
 
     def loss(step: int) -> Watch:
-        if not stream:
+        nonlocal stream
+        if stream is None:  # the first step tells where a run goes on
             views.first = step
-            stream.append(iter(DataLoader(views, batch, num_workers=workers, worker_init_fn=leave_to_parent)))
-        return dict(objective(next(stream[0])))
+            stream = iter(DataLoader(views, batch, num_workers=workers, worker_init_fn=leave_to_parent))
+        return dict(objective(next(stream)))
 
     run_stage(objective, loss, stage, out, console)
 
@@ -357,20 +358,19 @@ def main(
     torch.manual_seed(seed)
     console = Console(highlight=False, soft_wrap=True)
     photographs = [source for source in real_sources(real) if source.mask] if real else []
-    worlds = (
-        [source for source in rendered_sources(rendered) if any(f.clicks for f in source.frames)] if rendered else []
-    )
-    if not photographs and not worlds:
+    worlds = rendered_sources(rendered) if rendered else []
+    views = CloseViews(photographs, worlds, share, CloseConfig(), seed)
+    if not photographs and not views.shots:
         raise DatasetError("nothing to learn from: give --real, a folder of photographs with outlines, or --rendered")
-    console.print(f"{len(photographs)} photographs, {len(worlds)} rendered worlds")
+    console.print(f"{len(photographs)} photographs, {len(worlds)} rendered worlds, {len(views.shots)} frames of them")
     path = find_weights(model)
     network = with_close_look(load_weights(path))
     assert network.close_look is not None
-    views = CloseViews(photographs, worlds, share, CloseConfig(), seed)
     with stopping(console):
         train_close(network.close_look, views, Stage(steps, rate, minutes, warmup=200), batch, out, console)
     weights = out / path.name
-    save_weights(network, weights, close_seed=str(seed))
+    about = {key: value for key, value in read_weights(path)[1].items() if key != "config"}
+    save_weights(network, weights, True, **{**about, "close_seed": str(seed)})
     console.print(f"weights  {weights}")
 
 

@@ -18,7 +18,7 @@ from cvgeo_ros.learn.scenes.dataset import Options, write_world
 from cvgeo_ros.learn.sources import Source, real_sources, rendered_sources
 from cvgeo_ros.net import CrossViewLocator, NetConfig
 from cvgeo_ros.net.close_look import SIDE, ZOOMS, CloseLook
-from cvgeo_ros.net.weights import load_weights, save_weights
+from cvgeo_ros.net.weights import load_weights, read_weights, save_weights
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_the_rest_of_the_network_stays_as_it_is(small_config: NetConfig) -> None
 
 def test_command(photographs: Path, small_config: NetConfig, tmp_path: Path) -> None:
     weights = tmp_path / "small.safetensors"
-    save_weights(CrossViewLocator(small_config), weights)
+    save_weights(CrossViewLocator(small_config), weights, True, steps="7")
 
     def run(*arguments: object) -> str:
         result = CliRunner().invoke(close_look.app, [str(argument) for argument in arguments], catch_exceptions=False)
@@ -211,5 +211,7 @@ def test_command(photographs: Path, small_config: NetConfig, tmp_path: Path) -> 
     assert f"weights  {tmp_path / 'run' / 'small.safetensors'}" in told
     taught = load_weights(tmp_path / "run" / "small.safetensors")
     assert taught.close_look is not None and taught.config.close_look
+    about = read_weights(tmp_path / "run" / "small.safetensors")[1]
+    assert about["steps"] == "7" and about["close_seed"] == "0"  # what was told of the rest is not lost
     with pytest.raises(DatasetError, match="nothing to learn from"):
         run("--model", weights, "--out", tmp_path / "none")
