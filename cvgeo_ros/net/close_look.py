@@ -4,7 +4,8 @@ The feature maps have cells of 8 pixels, 2.4 m: a shed is two of them, and the w
 is none. Here the clicked place and the place found are compared at full resolution and at two coarser ones, as trackers
 compare a template with where it is searched for (GOTURN, Held et al. 2016, arXiv 1604.01802), so that extents become
 sharp and a place that is some metres off is put right. Places are off above all along the line on which heights lean in
-an oblique frame, roofs by a storey or three: so that line is shown as well.
+an oblique frame, roofs by a storey or three: so that line is shown as well. Or they are the next house of a row, which
+looks the same; what surrounds it does not, and is laid on each cell of the map.
 """
 
 import torch
