@@ -45,7 +45,7 @@ class StopSignals:
             signal.signal(number, self._former[number])
 
 
-def leave_to_parent(_: int) -> None:
-    """For processes that draw pairs: signals to the whole group are the trainer's to act on; it ends them itself."""
+def leave_to_parent(_: int = 0) -> None:
+    """For processes that work for another one: signals to the whole group are its to act on; it ends them itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -24,14 +24,12 @@ class Views:
 
     def __init__(self, image: NDArray[np.uint8], valid: NDArray[np.bool_] | None = None) -> None:
         """`image`: (h, w, 3) uint8; `valid`: (h, w), what it shows; the rest gets the mean colour of that."""
-        hidden = None if valid is None or bool(valid.all()) else ~valid
-        some = image[:: self.sparse, :: self.sparse].reshape(-1, 3)
-        if hidden is not None and not hidden[:: self.sparse, :: self.sparse].all():
-            some = some[~hidden[:: self.sparse, :: self.sparse].ravel()]
-        self.blank = tuple(round(float(value)) for value in some.mean(0))
-        if hidden is not None:
-            image = image.copy()
-            image[hidden] = self.blank
+        mask = None if valid is None or bool(valid.all()) else valid.astype(np.uint8)
+        some = None if mask is None else mask[:: self.sparse, :: self.sparse]
+        mean = cv2.mean(image[:: self.sparse, :: self.sparse], mask=some if some is not None and some.any() else None)
+        self.blank = tuple(round(value) for value in mean[:3])
+        if mask is not None:
+            image = np.asarray(cv2.copyTo(image, mask, np.full_like(image, self.blank)), np.uint8)
         self._halves = [image]
 
     def around(self, to_image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,13 @@ def launcher(tmp_path: Path) -> Path:
     return path
 
 
-def test_many_processes_pack_worlds_and_stop_at_ctrl_c(launcher: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stop", "number"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)], ids=["ctrl-c", "kill"]
+)
+def test_many_processes_pack_worlds_and_stop(
+    launcher: Path, tmp_path: Path, stop: Callable[[int, int], None], number: int
+) -> None:
+    """Ctrl-C reaches them all, `kill` the first alone; none is left behind."""
     out = tmp_path / "worlds"
     command = [launcher, "scenes", "pack", "--out", out, "--worlds", "40", "--views", "0", "--workers", "2"]
     with subprocess.Popen(
@@ -33,8 +40,13 @@ def test_many_processes_pack_worlds_and_stop_at_ctrl_c(launcher: Path, tmp_path:
             until = time.monotonic() + 120
             while not list(out.glob("*/world.json")) and process.poll() is None and time.monotonic() < until:
                 time.sleep(0.2)
-            os.killpg(process.pid, signal.SIGINT)
+            stop(process.pid, number)
             said = process.communicate(timeout=60)[0]
+            until = time.monotonic() + 20
+            with pytest.raises(ProcessLookupError):
+                while time.monotonic() < until:
+                    os.killpg(process.pid, 0)
+                    time.sleep(0.1)
         finally:
             process.kill()
     assert "Traceback" not in said

@@ -34,6 +34,7 @@ from cvgeo_ros.learn.scenes.sensor import Sensor
 from cvgeo_ros.learn.scenes.town import SEASONS, build_world
 from cvgeo_ros.learn.scenes.truth import Sighting, box_of, boxes, sightings
 from cvgeo_ros.learn.scenes.world import World
+from cvgeo_ros.memory import reuse_large_blocks
 from cvgeo_ros.net.config import View as Platform
 
 FIRST_SEED = 500_000  # far from the seeds of training worlds and of the demo
@@ -238,6 +239,7 @@ def _write_pair(out: Path, shot: _Shot, version: Version) -> PairSample:
 
 def main(out: Path, version: Version, frames: int, first_seed: int) -> None:
     """Render a benchmark on one core and tell what is in it."""
+    reuse_large_blocks()
     cv2.setNumThreads(1)
     samples = write_benchmark(out, version, frames, first_seed)
     counts = [len(sample.objects) for sample in samples]

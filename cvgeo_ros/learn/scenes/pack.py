@@ -15,7 +15,9 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cvgeo_ros.errors import SceneError
+from cvgeo_ros.learn.interrupts import leave_to_parent
 from cvgeo_ros.learn.scenes.dataset import WORLD_FILE, Options, write_world
+from cvgeo_ros.memory import reuse_large_blocks
 
 
 def main(
@@ -43,10 +45,13 @@ def main(
 def written(write: "partial[None]", seeds: list[int], workers: int) -> Iterator[None]:
     """Write the worlds of the seeds with so many processes, and yield after each."""
     if workers == 1:
+        reuse_large_blocks()
         cv2.setNumThreads(1)
         for seed in seeds:
             yield write(seed)
         return
+    # SIGTERM as Ctrl-C: killed at once, this process would leave the others waiting for worlds forever.
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
     try:
         for future in as_completed([pool.submit(write, seed) for seed in seeds]):
@@ -58,11 +63,12 @@ def written(write: "partial[None]", seeds: list[int], workers: int) -> Iterator[
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+        signal.signal(signal.SIGTERM, former)
 
 
 def _start_worker() -> None:
-    # Ctrl-C reaches the whole group: the parent cancels what waits, and each worker finishes its world.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_to_parent()  # it cancels what waits, and each worker finishes its world
+    reuse_large_blocks()
     cv2.setNumThreads(1)
 
 
