@@ -61,7 +61,20 @@ ARROWS: dict[str, set[str]] = {
         "share",
     },
     "replay": {"bags", "draw", "errors", "geo", "localizer", "navigator", "telemetry", "vehicle"},
-    "learn": {"bags", "draw", "errors", "geo", "localizer", "navigator", "net", "place", "scene", "share", "vehicle"},
+    "learn": {
+        "bags",
+        "draw",
+        "errors",
+        "geo",
+        "localizer",
+        "memory",
+        "navigator",
+        "net",
+        "place",
+        "scene",
+        "share",
+        "vehicle",
+    },
 }
 ROS = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy", "tf2_ros"}
 LEARNS = {"safetensors", "timm", "torch", "torchvision"}
