@@ -239,7 +239,7 @@ def _write_pair(out: Path, shot: _Shot, version: Version) -> PairSample:
 
 def main(out: Path, version: Version, frames: int, first_seed: int) -> None:
     """Render a benchmark on one core and tell what is in it."""
-    reuse_large_blocks()
+    reuse_large_blocks(1 << 30)  # worlds are drawn on arrays of hundreds of MB
     cv2.setNumThreads(1)
     samples = write_benchmark(out, version, frames, first_seed)
     counts = [len(sample.objects) for sample in samples]
