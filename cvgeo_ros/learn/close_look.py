@@ -26,7 +26,7 @@ from ..geo import project
 from ..localizer.views import Views
 from ..net import CrossViewLocator
 from ..net.close_look import SIDE, ZOOMS, CloseLook
-from ..net.weights import find_weights, load_weights, read_weights, save_weights
+from ..net.weights import find_weights, load_weights, read_facts, save_weights
 from . import augment
 from .commands import run, stopping
 from .extents import BALANCE, SIZES
@@ -123,6 +123,7 @@ class CloseViews(IterableDataset[Sample]):
         tile = Views(read_rgb(source.tile, source.shrink))
         frame = Views(read_rgb(shown.file, source.shrink))
         to_frame = np.linalg.inv(shown.to_tile)
+        middles = (source.boxes[:, :2] + source.boxes[:, 2:]) / 2
         samples = []
         for number in some:
             gsd = max(self._gsd(rng), source.gsd)
@@ -134,7 +135,6 @@ class CloseViews(IterableDataset[Sample]):
             around: Homography = to_frame @ _raster(ground + aside, step, *self._error(rng))
             if _meets_horizon(around):
                 continue
-            middles = (source.boxes[:, :2] + source.boxes[:, 2:]) / 2
             middle, there = self._mistaken(middles[number], middles, source.gsd, rng)
             piece = _raster(middle + aside + self._missed(rng, lean) / source.gsd, step)
             truth = box_through(np.linalg.inv(piece), box)
@@ -197,15 +197,12 @@ class CloseViews(IterableDataset[Sample]):
 
     def _mistaken(self, place: Points, middles: Points, gsd: float, rng: np.random.Generator) -> tuple[Points, bool]:
         """Where a place is looked for, px, and whether it is in sight: now and then another one is taken for it."""
-        config, away = self.config, np.linalg.norm(middles - place, axis=1) * gsd
         draw = rng.random()
-        there = bool(draw >= config.mistaken)
-        if not there:
-            others = middles[away > ELSEWHERE]
-        elif draw < config.mistaken + config.taken_for_neighbour:
-            others = middles[(away > BESIDE[0]) & (away < BESIDE[1])]
-        else:
+        if draw >= self.config.mistaken + self.config.taken_for_neighbour:
             return place, True
+        there = bool(draw >= self.config.mistaken)
+        away = np.linalg.norm(middles - place, axis=1) * gsd
+        others = middles[(away > BESIDE[0]) & (away < BESIDE[1]) if there else away > ELSEWHERE]
         return (others[int(rng.integers(len(others)))], there) if len(others) else (place, True)
 
     def _missed(self, rng: np.random.Generator, lean: Points) -> Points:
@@ -369,8 +366,7 @@ def main(
     with stopping(console):
         train_close(network.close_look, views, Stage(steps, rate, minutes, warmup=200), batch, out, console)
     weights = out / path.name
-    about = {key: value for key, value in read_weights(path)[1].items() if key != "config"}
-    save_weights(network, weights, True, **{**about, "close_seed": str(seed)})
+    save_weights(network, weights, True, **{**read_facts(path), "close_seed": str(seed)})
     console.print(f"weights  {weights}")
 
 

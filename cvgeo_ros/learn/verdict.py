@@ -23,7 +23,7 @@ from ..errors import CalibrationError, ClickError, DatasetError, MapError, Weigh
 from ..localizer import Localizer
 from ..net.head import Boxes
 from ..net.verdict import Verdict
-from ..net.weights import find_weights, load_weights, read_weights, save_weights
+from ..net.weights import find_weights, load_weights, read_facts, save_weights
 from ..scene import read_image
 from .calibration import quality
 from .commands import run
@@ -166,8 +166,7 @@ def main(
     fit(network.verdict, answers)
     _tell(console, "after", network.verdict, answers)
     out.mkdir(parents=True, exist_ok=True)
-    about = {key: value for key, value in read_weights(path)[1].items() if key != "config"}
-    save_weights(network, out / path.name, True, **about)
+    save_weights(network, out / path.name, True, **read_facts(path))
     console.print(f"weights  {out / path.name}")
 
 

@@ -47,6 +47,15 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, about
 
 
+def read_facts(path: Path) -> dict[str, str]:
+    """What a file's header tells besides the architecture, for weights that are made of it: what `save_weights` took.
+
+    Raises:
+        WeightsError: as `read_weights` does.
+    """
+    return {name: fact for name, fact in read_weights(path)[1].items() if name != "config"}
+
+
 def load_weights(path: Path) -> CrossViewLocator:
     """Read a model in float32, ready to infer.
 
